@@ -1,0 +1,285 @@
+"""Frames over a Twisted transport: timers, pauses, and the one place that decides what a violation does.
+
+``FramedProtocol`` is the lowest layer of every link. The layer above gets whole frames through ``received`` and
+answers through ``send``. A RemoteError out of ``received`` (or handed to ``fail``) is counted, logged at most once
+per source and minute, and closes the connection without an octet; any other exception ends that session only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet import interfaces
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+from ..errors import RemoteError
+from ..interfaces import Above
+from .admission import Admission, source_of
+from .codec import FrameDecoder
+
+
+@dataclass(frozen=True)
+class FramingTimes:
+    """Seconds; the defaults of design note smok4, "Timers and limits"."""
+
+    login_seconds: float = 60.0  #: from accept until ``admitted``; nothing resets it
+    frame_seconds: float = 60.0  #: from the first octet of a frame to its last
+    close_grace_seconds: float = 5.0  #: a peer that does not read is aborted after this
+    unsent_seconds: float = 60.0  #: unacknowledged octets for so long: the peer is gone (TCP_USER_TIMEOUT)
+
+
+class Observer(Protocol):
+    """Who is told how connections fare: counters and the log of the daemon, or a list in a test."""
+
+    def violated(self, source: str, error: RemoteError) -> None:
+        """A peer broke the protocol, or was refused at the door."""
+
+    def crashed(self, source: str, failure: Failure) -> None:
+        """Our own code raised in this session; it is closed, the others go on."""
+
+    def ended(self, source: str, mood: str) -> None:
+        """A connection is gone; one word says how it went."""
+
+
+class Pause:
+    """A reason not to read. Reading goes on when every pause of the connection is released."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        """Give it back; a second call does nothing."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class FramedProtocol(TwistedProtocol):
+    """See the module; ``above`` is an ``interfaces.Above`` that takes frames."""
+
+    transport: Any
+
+    def __init__(
+        self, decoder: FrameDecoder, above: Above[bytes], clock: Any, times: FramingTimes, observer: Observer
+    ) -> None:
+        self.source = "unknown"
+        self.on_admitted: Callable[[], None] = lambda: None
+        self.on_gone: Callable[[], None] = lambda: None
+        self._decoder = decoder
+        self._above = above
+        self._clock = clock
+        self._times = times
+        self._observer = observer
+        self._pauses = 0
+        self._pumping = False
+        self._mood: str | None = None
+        self._idle_seconds = 0.0
+        self._deadline: Any = None  # of the login, later of silence
+        self._frame_deadline: Any = None
+        self._abort: Any = None
+
+    # -- Twisted's side
+
+    def connectionMade(self) -> None:
+        """Start the login deadline and the layer above."""
+        self.source = source_of(getattr(self.transport.getPeer(), "host", "local"))
+        self._tune_socket()
+        self._deadline = self._clock.callLater(
+            self._times.login_seconds, self.fail, RemoteError("login-timeout")
+        )
+        self._guarded(self._above.started, self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Octets of any number; whole frames go up at once."""
+        if self._mood is None:
+            self._guarded(self._decoder.feed, data)
+            self._pump()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """Stop every timer and tell the layer above, once."""
+        if self._mood is None:
+            self._mood = "peer-closed" if reason.check(ConnectionDone) else "lost"
+        for timer in (self._deadline, self._frame_deadline, self._abort):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self.on_gone()
+        self._observer.ended(self.source, self._mood)
+        try:
+            self._above.stopped(self._mood)
+        except Exception:
+            self._observer.crashed(self.source, Failure())
+
+    # -- what the layer above calls
+
+    def send(self, octets: bytes) -> None:
+        """Write octets; nothing happens once the connection is closing."""
+        if self._mood is None:
+            self.transport.write(octets)
+
+    def expect_trailer(self, octets: int) -> None:
+        """Frames from the next one on end in a trailer of so many octets."""
+        self._decoder.trailer_octets = octets
+
+    def admitted(self, idle_seconds: float) -> None:
+        """The peer has proven itself: no login deadline any more; silence for ``idle_seconds`` ends it."""
+        if self._mood is not None:
+            return
+        self._idle_seconds = idle_seconds
+        self._deadline.cancel()
+        self._deadline = self._clock.callLater(idle_seconds, self._silent)
+        self.on_admitted()
+
+    def pause(self) -> Pause:
+        """Read and deliver nothing until the answer is released."""
+        self._pauses += 1
+        self._stop_watching_frame()
+        if self._pauses == 1 and interfaces.IPushProducer.providedBy(self.transport):
+            self.transport.pauseProducing()
+        return Pause(self._release)
+
+    def close(self, mood: str) -> None:
+        """Send what is written, then close; a peer that does not read is aborted after the grace."""
+        if self._mood is not None:
+            return
+        self._mood = mood
+        self._abort = self._clock.callLater(self._times.close_grace_seconds, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    def fail(self, error: RemoteError) -> None:
+        """The one place that decides what a violation does: count, log, close without a word."""
+        if self._mood is None:
+            self._observer.violated(self.source, error)
+            self.close(error.reason)
+
+    # -- inside
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._guarded(self._deliver)
+        finally:
+            self._pumping = False
+        self._watch_frame()
+
+    def _deliver(self) -> None:
+        while self._mood is None and not self._pauses:
+            frame = self._decoder.next()
+            if frame is None:
+                return
+            self._frame_arrived()
+            self._above.received(frame)
+
+    def _frame_arrived(self) -> None:
+        """Only a whole frame counts as a sign of life, never single octets."""
+        self._stop_watching_frame()
+        if self._idle_seconds:
+            self._deadline.reset(self._idle_seconds)
+
+    def _watch_frame(self) -> None:
+        started = self._mood is None and not self._pauses and self._decoder.pending_octets
+        if started and self._frame_deadline is None:
+            self._frame_deadline = self._clock.callLater(
+                self._times.frame_seconds, self.fail, RemoteError("slow-frame")
+            )
+
+    def _stop_watching_frame(self) -> None:
+        if self._frame_deadline is not None:
+            self._frame_deadline.cancel()
+            self._frame_deadline = None
+
+    def _silent(self) -> None:
+        """Nothing for too long. While we are the ones who do not read, the peer is not to blame."""
+        if self._pauses:
+            self._deadline = self._clock.callLater(self._idle_seconds, self._silent)
+        else:
+            self.fail(RemoteError("silent", f"nothing for {self._idle_seconds:g} s"))
+
+    def _release(self) -> None:
+        self._pauses -= 1
+        if self._pauses or self._mood is not None:
+            return
+        if interfaces.IPushProducer.providedBy(self.transport):
+            self.transport.resumeProducing()
+        self._pump()
+
+    def _guarded(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except RemoteError as error:
+            self.fail(error)
+        except Exception:
+            self._observer.crashed(self.source, Failure())
+            self.close("crashed")
+
+    def _tune_socket(self) -> None:
+        if interfaces.ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        handle = getattr(self.transport, "getHandle", lambda: None)()
+        if isinstance(handle, socket.socket) and handle.family in (socket.AF_INET, socket.AF_INET6):
+            handle.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._times.unsent_seconds * 1000)
+            )
+
+
+class FramedFactory(Factory):
+    """Builds one FramedProtocol a connection, within the limits on strangers.
+
+    ``stack()`` answers ``(decoder, above)``: the layers of one new connection, named in order in one place.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        stack: Callable[[], tuple[FrameDecoder, Above[bytes]]],
+        clock: Any,
+        admission: Admission,
+        observer: Observer,
+        times: FramingTimes = FramingTimes(),
+        connections_at_most: int = 1_000_000,
+    ) -> None:
+        self.connections: set[FramedProtocol] = set()
+        self._stack = stack
+        self._clock = clock
+        self._admission = admission
+        self._observer = observer
+        self._times = times
+        self._connections_at_most = connections_at_most
+
+    def buildProtocol(self, addr: Any) -> FramedProtocol | None:
+        """A new connection, or None (Twisted closes it) when it is one too many."""
+        source = source_of(getattr(addr, "host", "local"))
+        full = len(self.connections) >= self._connections_at_most
+        refusal = "too-many-connections" if full else self._admission.enter(source, self._clock.seconds())
+        if refusal:
+            self._observer.violated(source, RemoteError(refusal))
+            return None
+        decoder, above = self._stack()
+        protocol = FramedProtocol(decoder, above, self._clock, self._times, self._observer)
+        self._follow(protocol, source)
+        return protocol
+
+    def _follow(self, protocol: FramedProtocol, source: str) -> None:
+        """Count the connection as a stranger until it is admitted or gone."""
+        stranger = True
+
+        def no_stranger() -> None:
+            nonlocal stranger
+            if stranger:
+                stranger = False
+                self._admission.leave(source)
+
+        def gone() -> None:
+            no_stranger()
+            self.connections.discard(protocol)
+
+        protocol.on_admitted, protocol.on_gone = no_stranger, gone
+        self.connections.add(protocol)
