@@ -23,6 +23,9 @@ class Framing(Below[bytes], Protocol):
     def admitted(self, idle_seconds: float) -> None:
         """The peer has proven itself."""
 
+    def crashed(self, failure: Any) -> None:
+        """A fault of our own, found later than ``received``."""
+
     def pause(self) -> Any:
         """Deliver nothing until the answer is released."""
 
@@ -81,6 +84,10 @@ class RecordLayer:
     def fail(self, error: RemoteError) -> None:
         """The peer broke the protocol."""
         self._below.fail(error)
+
+    def crashed(self, failure: Any) -> None:
+        """A fault of our own: framing counts it and closes."""
+        self._below.crashed(failure)
 
     def admitted(self, idle_seconds: float) -> None:
         """The peer has proven itself: framing ends the login deadline."""

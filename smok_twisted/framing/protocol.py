@@ -157,6 +157,11 @@ class FramedProtocol(TwistedProtocol):
             self._observer.violated(self.source, error)
             self.close(error.reason)
 
+    def crashed(self, failure: Failure) -> None:
+        """A fault of our own, found later than ``received``: it ends this session only."""
+        self._observer.crashed(self.source, failure)
+        self.close("crashed")
+
     # -- inside
 
     def _pump(self) -> None:
@@ -216,8 +221,7 @@ class FramedProtocol(TwistedProtocol):
         except RemoteError as error:
             self.fail(error)
         except Exception:
-            self._observer.crashed(self.source, Failure())
-            self.close("crashed")
+            self.crashed(Failure())
 
     def _tune_socket(self) -> None:
         if interfaces.ITCPTransport.providedBy(self.transport):

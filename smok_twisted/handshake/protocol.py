@@ -13,7 +13,7 @@ from twisted.cred.credentials import ICredentials
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..errors import RemoteError
 from ..interfaces import Above, Below, Opener, Sealer
@@ -43,6 +43,9 @@ class Records(Below[bytes], Protocol):
     def pause(self) -> Pause:
         """Deliver nothing until the answer is released."""
 
+    def crashed(self, failure: Failure) -> None:
+        """A fault of our own."""
+
     def admitted(self, idle_seconds: float) -> None:
         """The login deadline is over, the idle limit starts."""
 
@@ -53,9 +56,6 @@ class ServerLogin:
     ``portal`` turns a ProvenDevice into an IDeviceAvatar; what that attaches gets every further body.
     ``keepalive_10s`` (1..255) goes into WELCOME.
     """
-
-    _log = Logger()
-    _below: Records
 
     def __init__(
         self,
@@ -115,8 +115,7 @@ class ServerLogin:
         except CancelledError:
             self._below.close("cancelled")
         except Exception:
-            self._log.failure("the login of a device at {source} crashed", source=device.source)
-            self._below.close("crashed")
+            self._below.crashed(Failure())
         finally:
             pause.release()
 

@@ -1,0 +1,252 @@
+"""One device as long as the daemon runs: what every link ends in, and what the API, the page and the gateway see.
+
+It outlives its connections. A link attaches a session (which is a MODBUS line to the orders) and hands over batches;
+the store makes them durable; values are what was read last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from ..clock import WallClock
+from ..links.smok4.rounds import OLDEST_AGE, Round
+from ..modbus.maps import RegisterMap
+from ..readings import TIME_DOUBTFUL, Block, BlockReport, Plan, Report
+from ..storage.records import Batch, DeviceRecord
+from .ledger import Ledger
+from .orders import Orders
+from .pressure import Pressure
+from .values import PlanView, PointValue, Values
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from ..storage.interface import Store
+
+
+class Session(Protocol):
+    """A connection of a device, as its device sees it; also the line of its orders."""
+
+    link: str
+    source: str
+
+    def execute(self, unit: int, pdu: bytes, timeout_seconds: float) -> Deferred[bytes]:
+        """See ``orders.Line``."""
+
+    def want(self, plan: Plan) -> None:
+        """Let the device read by this plan."""
+
+    def acknowledge(self) -> None:
+        """``ledger.durable`` has moved, or a repeat has come: tell the device."""
+
+    def update_key(self, kid: int, secret: bytes) -> None:
+        """Hand over a new secret."""
+
+    def go_away(self, after_seconds: int, jitter_seconds: int) -> None:
+        """Ask the device to come again later."""
+
+    def pause(self) -> Any:
+        """Take nothing more from the device until the answer is released."""
+
+    def close(self, mood: str) -> None:
+        """End it."""
+
+
+#: So many bad tags within so many seconds are an alarm.
+BAD_TAGS, BAD_TAGS_SECONDS = 3, 600.0
+
+
+class Tell(Protocol):
+    """Tells what happened to a device; kept as an event."""
+
+    def __call__(self, device: Device, kind: str, text: str, severity: str = "low") -> None: ...
+
+
+#: Hears of each batch that became durable: its reports, and the seconds it took.
+Stored = Callable[[tuple[Report, ...], float], None]
+
+
+class Device:
+    """See the module. ``views`` holds a ``PlanView`` for each plan that was ever told to the device."""
+
+    def __init__(
+        self,
+        record: DeviceRecord,
+        ledger: Ledger,
+        *,
+        store: Store,
+        clock: Any,
+        wall_clock: WallClock,
+        tell: Tell,
+        pressure: Pressure,
+        stored: Stored = lambda reports, seconds: None,
+        txid: int = 0,
+    ) -> None:
+        self.record = record
+        self.ledger = ledger
+        self.register_map: RegisterMap | None = None
+        self.views: dict[int, PlanView] = {}
+        self.wanted: Plan | None = None
+        self.session: Session | None = None
+        self.last_contact_us: int | None = None
+        self.orders = Orders()
+        self.values = Values()
+        self._bad_tags: deque[float] = deque(maxlen=BAD_TAGS)
+        self._arrivals: list[Deferred[None]] = []
+        self.on_key_stored: Callable[[int], None] = lambda kid: None
+        self._store = store
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._tell = tell
+        self._pressure = pressure
+        self._stored = stored
+        self._txid = txid
+        self._watch = Watch(self.orders, clock, self._heard)
+
+    # -- for links
+
+    def attach(self, session: Session) -> None:
+        """A newer, proven session takes over at once; orders of the old one end as unknown."""
+        old, self.session = self.session, session
+        if old is not None:
+            self.orders.disconnected()
+            old.close("replaced")
+        self.last_contact_us = self._wall_clock()
+        self.orders.connected(session)
+        arrivals, self._arrivals = self._arrivals, []
+        for arrival in arrivals:
+            arrival.callback(None)
+
+    def detach(self, session: Session, mood: str) -> None:
+        """A session has ended, ``mood`` says how; another one may have replaced it already."""
+        if mood == "bad-tag":
+            self._bad_tag()
+        if self.session is session:
+            self.session = None
+            self.last_contact_us = self._wall_clock()
+            self._watch.stop()
+            self.orders.disconnected()
+
+    def take(self, batch: int, plan_number: int, rounds: Sequence[Round]) -> None:
+        """A batch has come. It is stored once and acknowledged when it is durable."""
+        if self.session is not None:
+            self._pressure.brought(self.session)
+        now_us = self.last_contact_us = self._wall_clock()
+        lost = self.ledger.take(batch)
+        if lost is None:
+            self._acknowledge()
+            return
+        if lost:
+            self._tell(self, "readings-lost", f"the device had to drop {lost} batches before batch {batch}")
+        boot = self.ledger.boot
+        reports = tuple(
+            Report(self.record.device_id, time_us, boot, batch, number, plan_number, one.reports, flags)
+            for number, one in enumerate(rounds)
+            for time_us, flags in [_time_of(one, now_us)]
+        )
+        stored = self._store.append(Batch(self.record.device_id, boot, batch, reports))
+        begun = self._clock.seconds()
+        stored.addCallbacks(
+            self._committed, self._not_stored, callbackArgs=(boot, batch, reports, begun), errbackArgs=(boot,)
+        )
+        for report in reports:
+            self.values.update(report)
+
+    def blocks_of(self, plan_number: int) -> tuple[Block, ...] | None:
+        """What a plan number stands for; None when it is not known here.
+
+        That happens to a device that was removed and added again: its readings of before cannot be told apart any
+        more. They are taken, counted and not kept, or it would offer them for ever.
+        """
+        if plan_number == 0:
+            return ()
+        if plan_number not in self.views:
+            self._tell(self, "plan-unknown", f"readings under plan {plan_number}, unknown here, are not kept")
+            return None
+        return self.views[plan_number].plan.blocks
+
+    def next_txid(self) -> int:
+        """Numbers for requests, counted on over sessions: a device answers a number that it knows from memory."""
+        self._txid = (self._txid + 1) & 0xFFFF
+        return self._txid
+
+    def plan_refused(self, number: int, status: int) -> None:
+        """The device does not take the plan; it goes on with the one it has."""
+        self._tell(self, "plan-refused", f"the device refused plan {number} with status {status}")
+
+    def reported_event(self, code: int, data: bytes) -> None:
+        """Something that the device noticed by itself."""
+        self._tell(self, "device-event", f"event {code}: {data.hex()}" if data else f"event {code}")
+
+    def key_stored(self, kid: int) -> None:
+        """The device has the new secret."""
+        self.on_key_stored(kid)
+
+    # -- for users
+
+    def install(self, register_map: RegisterMap, plan: Plan) -> None:
+        """What the device shall read from now on. The plan is durable already."""
+        self.register_map = register_map
+        self.views[plan.number] = PlanView(plan, register_map)
+        self.wanted = plan
+        if self.session is not None:
+            self.session.want(plan)
+
+    def point_values(self, now_us: int) -> list[PointValue]:
+        """Every point of the current register map with its latest value, in the map's order."""
+        if self.register_map is None:
+            return []
+        return [self.values.of(point, self.views.values(), now_us) for point in self.register_map.points]
+
+    def connected(self) -> Deferred[None]:
+        """Fires as soon as the device is connected; cancel it when nobody waits any more."""
+        if self.session is not None:
+            return succeed(None)
+        arrival: Deferred[None] = Deferred(self._arrivals.remove)
+        self._arrivals.append(arrival)
+        return arrival
+
+    def look(self) -> None:
+        """Somebody looks at the values: poll fast for a while."""
+        if self.session is not None and self.wanted is not None:
+            self._watch.look(self.wanted)
+
+    # -- inside
+
+    def _bad_tag(self) -> None:
+        """Somebody between us and the device changes records, or tries to."""
+        now = self._clock.seconds()
+        self._bad_tags.append(now)
+        often = len(self._bad_tags) == BAD_TAGS and now - self._bad_tags[0] <= BAD_TAGS_SECONDS
+        text = f"{BAD_TAGS} records in 10 minutes did not verify" if often else "a record did not verify"
+        self._tell(self, "bad-tag", text, "high" if often else "low")
+
+    def _heard(self, plan: Plan, report: BlockReport) -> None:
+        now_us = self.last_contact_us = self._wall_clock()
+        self.values.update(Report(self.record.device_id, now_us, 0, 0, 0, plan.number, (report,)))
+
+    def _committed(self, _: None, boot: int, batch: int, reports: tuple[Report, ...], begun: float) -> None:
+        self.ledger.committed(boot, batch)
+        self._acknowledge()
+        self._stored(reports, self._clock.seconds() - begun)
+
+    def _not_stored(self, failure: Failure, boot: int) -> None:
+        """Not stored, so not acknowledged: the device keeps it and comes again."""
+        self.ledger.failed(boot)
+        if self.session is not None:
+            self.session.close("store-failed")
+
+    def _acknowledge(self) -> None:
+        if self.session is not None:
+            self.session.acknowledge()
+
+
+def _time_of(one: Round, now_us: int) -> tuple[int, int]:
+    """When a round was read, and the report's flags; a device whose clock went wrong is not believed."""
+    if one.age > OLDEST_AGE:
+        return now_us, TIME_DOUBTFUL
+    return now_us - one.age * 100_000, 0

@@ -1,0 +1,228 @@
+"""All devices and register maps: loaded once at the start, changed together with the store.
+
+Everything that a login, a look at values or a write needs is in memory here. A change is durable before it is
+in force.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import DeferredList, inlineCallbacks
+from twisted.logger import Logger
+
+from ..clock import WallClock
+from ..errors import Conflict, Impossible, NotFound, UserError
+from ..modbus.maps import RegisterMap, parse_map
+from ..modbus.plan import plan_blocks
+from ..readings import Plan
+from ..storage.records import DeviceRecord, EventRecord, ModelRecord, Snapshot
+from .device import Device, Stored
+from .ledger import Ledger
+from .pressure import Pressure
+from .values import PlanView
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ..storage.interface import Store
+
+_NAME = re.compile(r"[^\W\d_][\w .-]{0,63}")
+_NAME_FORM = "a name begins with a letter and has up to 64 letters, digits, spaces, '.', '_' or '-'"
+
+
+def parse_device_id(text: str) -> int | None:
+    """A u64 in decimal or 0x-hex, or None when the text is neither."""
+    try:
+        number = int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError:
+        return None
+    return number if 0 <= number < 1 << 64 else None
+
+
+class Registry:
+    """See the module. ``random(n)`` gives n octets from the system's generator."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Any,
+        wall_clock: WallClock,
+        random: Callable[[int], bytes],
+        pressure: Pressure | None = None,
+        stored: Stored = lambda reports, seconds: None,
+    ) -> None:
+        self.devices: dict[int, Device] = {}
+        self.on_removed: Callable[[Device], None] = lambda device: None
+        self._pressure = pressure or Pressure()
+        self._stored = stored
+        self._store = store
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._random = random
+        self._by_name: dict[str, int] = {}
+        self._current: dict[str, str] = {}  # model -> version
+        self._maps: dict[tuple[str, str], RegisterMap] = {}
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Take over what the store kept; plans that a newer program would choose otherwise stay as they are."""
+        for model in snapshot.models:
+            self._remember(parse_map(model.text, f"model {model.name}"))
+        for device_id, record in snapshot.devices.items():
+            cursor = snapshot.cursors.get(device_id)
+            device = self._make(record, Ledger(*cursor) if cursor else Ledger())
+            for plan in snapshot.plans.get(device_id, {}).values():
+                device.views[plan.number] = PlanView(plan, self._maps[plan.model, plan.version])
+            device.values.load(snapshot.latest.get(device_id, {}))
+            device.last_contact_us = device.values.newest_us()
+
+    @inlineCallbacks
+    def start(self) -> Generator[Any, Any, None]:
+        """Give every device the plan of its model."""
+        yield DeferredList([self._plan(device) for device in self.devices.values()], consumeErrors=False)
+
+    # -- looking up
+
+    def find(self, text: str) -> Device:
+        """The device of that name or id. Raises NotFound."""
+        device_id = self._by_name.get(text)
+        if device_id is None:
+            device_id = parse_device_id(text)
+        device = None if device_id is None else self.devices.get(device_id)
+        if device is None:
+            raise NotFound(f"device {text!r} does not exist; `smok device list` shows those that do")
+        return device
+
+    def map_of(self, record: DeviceRecord) -> RegisterMap:
+        """The register map in force for a device. Raises NotFound."""
+        version = record.model_version or self._current.get(record.model)
+        if version is None or (record.model, version) not in self._maps:
+            raise NotFound(f"model {record.model!r} does not exist; `smok map import FILE` adds one")
+        return self._maps[record.model, version]
+
+    def models(self) -> list[RegisterMap]:
+        """The current version of each register map, by name."""
+        return [self._maps[name, version] for name, version in sorted(self._current.items())]
+
+    def new_id(self) -> int:
+        """An id that no device has."""
+        while (device_id := int.from_bytes(self._random(8))) in self.devices or not device_id:
+            pass
+        return device_id
+
+    # -- changing
+
+    @inlineCallbacks
+    def add(self, record: DeviceRecord) -> Generator[Any, Any, Device]:
+        """A new device. Raises UserError, Conflict or NotFound, and then nothing has changed."""
+        self._check(record)
+        if record.device_id in self.devices:
+            raise Conflict(f"device id 0x{record.device_id:016x} is taken by {self._name_of(record.device_id)!r}")
+        device = self._make(record, Ledger())
+        try:
+            yield self._store.save_device(record)
+            yield self._plan(device)
+        except Exception:
+            self._forget(device)
+            raise
+        return device
+
+    @inlineCallbacks
+    def change(self, device: Device, **changes: Any) -> Generator[Any, Any, None]:
+        """Change fields of a device's record, all or none."""
+        record = replace(device.record, **changes)
+        self._check(record)
+        yield self._store.save_device(record)
+        self._by_name.pop(device.record.name, None)
+        self._by_name[record.name] = record.device_id
+        device.record = record
+        yield self._plan(device)
+
+    @inlineCallbacks
+    def remove(self, device: Device) -> Generator[Any, Any, None]:
+        """Forget a device and end its session."""
+        yield self._store.remove_device(device.record.device_id)
+        self._forget(device)
+        self.on_removed(device)
+        if device.session is not None:
+            device.session.close("removed")
+
+    @inlineCallbacks
+    def add_model(self, text: str) -> Generator[Any, Any, RegisterMap]:
+        """A register map, or a new version of one; its devices are given new plans. Raises UserError."""
+        register_map = parse_map(text, "the model")
+        plan_blocks(register_map)  # what cannot be planned is refused before it is kept
+        yield self._store.save_model(
+            ModelRecord(register_map.name, register_map.version, text, self._wall_clock())
+        )
+        self._remember(register_map)
+        for device in [one for one in self.devices.values() if one.record.model == register_map.name]:
+            yield self._plan(device)
+        return register_map
+
+    def tell(self, device: Device, kind: str, text: str, severity: str = "low") -> None:
+        """Something happened to a device: an event for the operator, and a line in the log."""
+        self.log.info("{device}: {text}", device=device.record.name, text=text, kind=kind)
+        event = EventRecord(self._wall_clock(), kind, severity, text, device.record.device_id)
+        self._store.append_event(event).addErrback(
+            lambda failure: self.log.error("event not kept: {reason}", reason=failure.getErrorMessage())
+        )
+
+    # -- inside
+
+    def _make(self, record: DeviceRecord, ledger: Ledger) -> Device:
+        device = Device(
+            record,
+            ledger,
+            store=self._store,
+            clock=self._clock,
+            wall_clock=self._wall_clock,
+            tell=self.tell,
+            pressure=self._pressure,
+            stored=self._stored,
+            txid=int.from_bytes(self._random(2)),
+        )
+        self.devices[record.device_id] = device
+        self._by_name[record.name] = record.device_id
+        return device
+
+    def _forget(self, device: Device) -> None:
+        self.devices.pop(device.record.device_id, None)
+        self._by_name.pop(device.record.name, None)
+
+    def _remember(self, register_map: RegisterMap) -> None:
+        self._maps[register_map.name, register_map.version] = register_map
+        self._current[register_map.name] = register_map.version
+
+    def _check(self, record: DeviceRecord) -> None:
+        if not _NAME.fullmatch(record.name) or parse_device_id(record.name) is not None:
+            raise UserError(f"device name {record.name!r} is not accepted: {_NAME_FORM}")
+        if self._by_name.get(record.name, record.device_id) != record.device_id:
+            raise Conflict(f"device name {record.name!r} is taken by {self._by_name[record.name]:#018x}")
+        if not 0 < record.device_id < 1 << 64:
+            raise Impossible(f"device id {record.device_id} is not accepted: a number from 1 to 2**64 - 1")
+        self.map_of(record)
+
+    def _name_of(self, device_id: int) -> str:
+        return self.devices[device_id].record.name
+
+    @inlineCallbacks
+    def _plan(self, device: Device) -> Generator[Any, Any, None]:
+        """Install the plan of the device's map; a number is durable before the device hears of it."""
+        register_map = self.map_of(device.record)
+        blocks = plan_blocks(register_map)
+        known: Iterable[Plan] = (view.plan for view in device.views.values())
+        for plan in known:
+            if (plan.blocks, plan.model, plan.version) == (blocks, register_map.name, register_map.version):
+                break
+        else:
+            number = max(device.views, default=0) + 1
+            plan = Plan(number, blocks, register_map.name, register_map.version)
+            yield self._store.save_plan(device.record.device_id, plan)
+        if plan != device.wanted:
+            device.install(register_map, plan)

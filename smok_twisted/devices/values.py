@@ -1,0 +1,105 @@
+"""Latest values of one device: kept as raw block reports, turned into points when somebody asks.
+
+Pure. A point is looked for in every plan under which something was read, with the register map of that plan, and the
+newest sample wins; so values stay meaningful over a change of the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..modbus.maps import RegisterMap
+from ..modbus.plan import locate
+from ..modbus.points import Point
+from ..readings import UNAUTHENTICATED, Block, BlockReport, Plan, Report, quality_of
+from ..storage.records import Latest, LatestByBlock
+
+#: A value is stale when its block should have been reported this many times meanwhile.
+_MISSED_REPORTS = 2.5
+_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PointValue:
+    """One point as a user sees it. ``value`` is None unless there were words that make sense."""
+
+    point: Point
+    value: Any = None
+    time_us: int | None = None
+    quality: str = "stale"
+    raw: tuple[int, ...] = ()
+
+
+class PlanView:
+    """Where the points of a register map lie in the blocks of a plan made from it."""
+
+    def __init__(self, plan: Plan, register_map: RegisterMap) -> None:
+        self.plan = plan
+        self.points = {point.name: point for point in register_map.points}
+        self._places = {point.name: locate(point, plan.blocks) for point in register_map.points}
+
+    def place(self, name: str) -> tuple[int, int] | None:
+        """Block number and offset in it, or None when this plan does not read the point."""
+        return self._places.get(name)
+
+    def words(self, name: str, report: BlockReport) -> tuple[int, ...]:
+        """The words of a point out of its block's report; empty when the report is a fault."""
+        place = self.place(name)
+        if place is None or report.fault:
+            return ()
+        return report.words[place[1] : place[1] + self.points[name].words_count]
+
+
+class Values:
+    """The newest sample of each block of each plan."""
+
+    def __init__(self) -> None:
+        self._samples: LatestByBlock = {}  # (plan, block)
+
+    def load(self, samples: LatestByBlock) -> None:
+        """What the store kept from before the start."""
+        self._samples.update(samples)
+
+    def update(self, report: Report) -> None:
+        """A report has come; late ones do not displace newer samples."""
+        for block_report in report.blocks:
+            key = (report.plan, block_report.block)
+            known = self._samples.get(key)
+            if known is None or report.time_us >= known.time_us:
+                self._samples[key] = Latest(report.time_us, block_report, report.flags)
+
+    def newest_us(self) -> int | None:
+        """When anything was last read, or None."""
+        return max((sample.time_us for sample in self._samples.values()), default=None)
+
+    def of(self, point: Point, views: Iterable[PlanView], now_us: int) -> PointValue:
+        """The point's newest sample, decoded."""
+        found = [
+            (sample, view)
+            for view in views
+            if (place := view.place(point.name)) and (sample := self._samples.get((view.plan.number, place[0])))
+        ]
+        if not found:
+            return PointValue(point)
+        sample, view = max(found, key=lambda pair: pair[0].time_us)
+        return _decoded(point, sample, view, now_us)
+
+
+def _decoded(point: Point, sample: Latest, view: PlanView, now_us: int) -> PointValue:
+    words = view.words(point.name, sample.report)
+    value = view.points[point.name].decode(words) if words else None
+    block = view.plan.blocks[sample.report.block]
+    quality = _quality(sample, block, now_us)
+    return PointValue(point, value, sample.time_us, quality, words)
+
+
+def _quality(sample: Latest, block: Block, now_us: int) -> str:
+    quality = quality_of(sample.report.fault)
+    if quality != "good":
+        return quality
+    expected_seconds = max(block.interval_seconds, block.report_seconds)
+    if now_us - sample.time_us > (_MISSED_REPORTS * expected_seconds + _GRACE_SECONDS) * 1_000_000:
+        return "stale"
+    return "unauthenticated" if sample.flags & UNAUTHENTICATED else "good"

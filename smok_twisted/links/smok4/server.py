@@ -1,0 +1,226 @@
+"""The server's side of a SMOK/4 session, from WELCOME to the end: messages in, a ``Device`` above.
+
+To the device's orders a session is a line: ``execute`` sends a MODBUS-REQ and answers with the PDU of the
+MODBUS-RSP (design note smok4, "Messages").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail
+
+from ...errors import RemoteError, UserError
+from ...handshake.messages import Login
+from ...modbus.protocol import LineFault
+from ...readings import Fault, Plan
+from . import messages, plans
+from .messages import Reason, Type
+from .rounds import RoundDecoder
+
+if TYPE_CHECKING:
+    from ...devices.device import Device
+
+#: A write that the device has not begun within so many seconds is not executed any more.
+ORDER_LIFE_SECONDS = 30
+#: A device that has been silent for so many keepalives is asked for a sign of life.
+_ASK_AFTER = 1.25
+
+
+@dataclass(frozen=True)
+class SessionTimes:
+    """Seconds; the defaults of design note smok4, "Timers and limits"."""
+
+    keepalive_seconds: int = 240  #: the device gives a sign of life at least so often; in steps of 10
+    ack_seconds: float = 0.0  #: how long an ACK may wait for others to be told with it
+    age_seconds: float = 30 * 24 * 3600.0  #: then the device is asked to come again
+    age_jitter: float = 0.1
+
+    @property
+    def idle_seconds(self) -> float:
+        """Silence for so long ends the session."""
+        return 2.5 * self.keepalive_seconds
+
+
+class ServerSession:
+    """One logged-in device. See the module."""
+
+    link = "smok4"
+
+    def __init__(
+        self,
+        device: Device,
+        login: Login,
+        source: str,
+        clock: Any,
+        times: SessionTimes = SessionTimes(),
+        spread: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        self.source = source
+        self._device = device
+        self._clock = clock
+        self._times = times
+        self._max_body_octets = login.max_rx
+        self._tick = (login.tick, clock.seconds())
+        self._waiting: dict[int, tuple[Deferred[bytes], Any]] = {}
+        self._plan_number: int | None = None  # under which the DATA that follow were read
+        self._decoder: RoundDecoder | None = None  # None: nobody here knows that plan
+        self._told_plan: int | None = None
+        self._stopped = False
+        self._ack: Any = None
+        self._heard_seconds = clock.seconds()
+        self._ask: Any = None
+        self._age_seconds = times.age_seconds * (1 - times.age_jitter * spread())
+        self._age: Any = None
+        self._handlers: dict[int, Callable[[bytes], None]] = {
+            Type.PING: self._ping,
+            Type.DATA: self._data,
+            Type.MODBUS_RSP: self._modbus_response,
+            Type.EVENT: self._event,
+            Type.KEYOK: self._key_ok,
+            Type.BYE: self._bye,
+            Type.PLANOK: self._plan_ok,
+        }
+
+    # -- from below
+
+    def started(self, below: Any) -> None:
+        """WELCOME is sent; orders may flow."""
+        self._below = below
+        self._age = self._clock.callLater(self._age_seconds, self.go_away, 0, 60)
+        self._ask_when_silent()
+        self._device.attach(self)
+
+    def received(self, body: bytes) -> None:
+        """One message. Raises RemoteError when the device breaks the protocol."""
+        self._heard_seconds = self._clock.seconds()
+        handler = self._handlers.get(body[0])
+        if handler is not None:
+            handler(body[1:])
+        elif body[0] >= messages.FIRST_CRITICAL_TYPE:
+            self._below.send(messages.bye(Reason.UNKNOWN_CRITICAL))
+            raise RemoteError("unknown-critical", f"message type {body[0]:#04x}")
+        elif body[0] in Type.__members__.values():
+            raise RemoteError("unexpected-message", f"message type {body[0]:#04x} from a device")
+
+    def stopped(self, mood: str) -> None:
+        """The connection is gone; whoever waits for an answer is told by the device's orders."""
+        self._stopped = True
+        for timer in (self._age, self._ack, self._ask, *(timer for _, timer in self._waiting.values())):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._waiting = {}
+        self._device.detach(self, mood)
+
+    # -- from above: the device's link
+
+    def execute(self, unit: int, pdu: bytes, timeout_seconds: float) -> Deferred[bytes]:
+        """Run one request on the equipment. Fails with LineFault(TIMEOUT) when no answer comes in time."""
+        if len(pdu) + 6 > self._max_body_octets:
+            return fail(UserError(f"the request has {len(pdu)} octets, the device takes {self._max_body_octets - 6}"))
+        txid = self._device.next_txid()
+        deadline = (self._now_tick() + ORDER_LIFE_SECONDS) & 0xFFFF
+        answer: Deferred[bytes] = Deferred()
+        timer = self._clock.callLater(timeout_seconds, self._no_answer, txid)
+        self._waiting[txid] = (answer, timer)
+        self._below.send(messages.modbus_request(messages.ModbusRequest(txid, deadline, unit, pdu)))
+        return answer
+
+    def want(self, plan: Plan) -> None:
+        """Let the device read by this plan; told once, and only when the device holds another."""
+        if self._plan_number != plan.number and self._told_plan != plan.number:
+            self._told_plan = plan.number
+            for body in plans.encode(plan.number, plan.blocks, self._max_body_octets):
+                self._below.send(body)
+
+    def acknowledge(self) -> None:
+        """More batches are durable. They become so in groups: one ACK tells of all of them."""
+        if self._ack is None and not self._stopped:
+            self._ack = self._clock.callLater(self._times.ack_seconds, self._send_ack)
+
+    def update_key(self, kid: int, secret: bytes) -> None:
+        """Give the device a new secret; ``Device.key_stored`` is called when it has it."""
+        self._below.send(messages.key_update(kid, secret))
+
+    def go_away(self, after_seconds: int, jitter_seconds: int) -> None:
+        """Ask the device to come again later; it closes."""
+        self._below.send(messages.go_away(messages.GoAway(after_seconds, jitter_seconds)))
+
+    def close(self, mood: str) -> None:
+        """End the session. A replaced one ends without a word: its device has long moved on."""
+        if mood != "replaced":
+            self._below.send(messages.bye(Reason.DONE))
+        self._below.close(mood)
+
+    def pause(self) -> Any:
+        """Take nothing more from the device until the answer is released."""
+        return self._below.pause()
+
+    # -- messages
+
+    def _ping(self, payload: bytes) -> None:
+        tick = messages.decode_ping(payload)
+        if tick is None:
+            self._below.send(messages.ping())
+        else:
+            self._tick = (tick, self._clock.seconds())
+
+    def _plan_ok(self, payload: bytes) -> None:
+        number, status = messages.decode_plan_ok(payload)
+        if status:
+            self._device.plan_refused(number, status)
+        elif number != self._plan_number:
+            self._plan_number = number
+            blocks = self._device.blocks_of(number)
+            self._decoder = None if blocks is None else RoundDecoder(blocks)
+        if self._device.wanted is not None:
+            self.want(self._device.wanted)
+
+    def _data(self, payload: bytes) -> None:
+        if self._plan_number is None:
+            raise RemoteError("data-before-planok")
+        if len(payload) < 2:
+            raise RemoteError("bad-data", "DATA without a batch number")
+        batch = int.from_bytes(payload[:2])
+        rounds = self._decoder.decode(payload[2:]) if self._decoder is not None else []
+        self._device.take(batch, self._plan_number, rounds)
+
+    def _modbus_response(self, payload: bytes) -> None:
+        response = messages.decode_modbus_response(payload)
+        if response.txid in self._waiting:  # else it comes too late, and its order was answered already
+            answer, timer = self._waiting.pop(response.txid)
+            timer.cancel()
+            answer.callback(response.pdu)
+
+    def _event(self, payload: bytes) -> None:
+        self._device.reported_event(*messages.decode_event(payload))
+
+    def _key_ok(self, payload: bytes) -> None:
+        self._device.key_stored(messages.decode_key_ok(payload))
+
+    def _bye(self, payload: bytes) -> None:
+        self._below.close(f"bye-{messages.decode_bye(payload)}")
+
+    # -- inside
+
+    def _ask_when_silent(self) -> None:
+        """One timer a session, moved on by itself, not by every message."""
+        left = self._heard_seconds + _ASK_AFTER * self._times.keepalive_seconds - self._clock.seconds()
+        if left <= 0:
+            self._below.send(messages.ping())
+            left = self._times.keepalive_seconds
+        self._ask = self._clock.callLater(left, self._ask_when_silent)
+
+    def _now_tick(self) -> int:
+        tick, since = self._tick
+        return (tick + int(self._clock.seconds() - since)) & 0xFFFF
+
+    def _no_answer(self, txid: int) -> None:
+        answer, _ = self._waiting.pop(txid)
+        answer.errback(LineFault(Fault.TIMEOUT))
+
+    def _send_ack(self) -> None:
+        self._ack = None
+        self._below.send(messages.ack(self._device.ledger.durable))

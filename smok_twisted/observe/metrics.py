@@ -1,0 +1,53 @@
+"""The daemon's figures, as Prometheus takes them: prefix ``smok_``, base units, no label that a stranger can grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ..readings import Report
+
+#: Labels come from strangers' faults; the vocabulary is ours and small, and bounded all the same.
+_WORDS_AT_MOST = 100
+
+
+class Metrics:
+    """All figures of one daemon; several may live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.violations = self._counter("violations", "Faults of peers and refusals at the door", "link", "reason")
+        self.crashes = self._counter("session_crashes", "Sessions ended by a fault of our own", "link")
+        self.ended = self._counter("sessions_ended", "Connections that are over", "link", "mood")
+        self.batches = self._counter("batches", "Batches that became durable")
+        self.reports = self._counter("reports", "Rounds of readings that became durable")
+        self.samples = self._counter("samples", "Register words and bits that became durable")
+        self.commands = self._counter("commands", "Writes to equipment that are settled", "state")
+        self.commit = Histogram(
+            "smok_batch_commit_seconds",
+            "From a batch's arrival until it is durable",
+            buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 5, 30),
+            registry=self.registry,
+        )
+
+    def stored(self, reports: tuple[Report, ...], seconds: float) -> None:
+        """A batch became durable ``seconds`` after it had come."""
+        self.batches.inc()
+        self.reports.inc(len(reports))
+        self.samples.inc(sum(len(block.words) for report in reports for block in report.blocks))
+        self.commit.observe(seconds)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A figure that is read when somebody asks for it."""
+        Gauge(f"smok_{name}", text, registry=self.registry).set_function(read)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"smok_{name}", text, labels, registry=self.registry)
+
+
+def bounded(counter: Counter, *labels: str) -> Counter:
+    """The child of ``counter`` for these labels, or the one named ``other`` when there are too many already."""
+    if labels not in counter._metrics and len(counter._metrics) >= _WORDS_AT_MOST:
+        labels = (*labels[:-1], "other")
+    return counter.labels(*labels)

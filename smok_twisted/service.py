@@ -1,0 +1,300 @@
+"""The daemon: everything started in order, and stopped in the reverse (design note house, "Facts").
+
+Start: key file, store, devices, listeners. Stop: no new connections, GOAWAY, what is on its way becomes durable,
+sessions end, the store is closed. What cannot be done ends in one clear line and an exit status of 1.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from twisted.application.service import Service
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from .cipher.rabbit import compiled
+from .cipher.record import Suite
+from .clock import rfc3339, wall_clock_us
+from .devices.commands import Commands
+from .devices.enrolment import Enrolment
+from .devices.pressure import Pressure
+from .devices.registry import Registry
+from .errors import LocalError, StorageError, UserError
+from .framing.admission import Admission, AdmissionLimits
+from .framing.protocol import FramedFactory
+from .handshake.cred import KeyringChecker
+from .handshake.credentials import Vault, read_key_file
+from .handshake.keyring import Keyring
+from .links.smok4.entrance import DeviceRealm
+from .links.smok4.server import SessionTimes
+from .observe.metrics import Metrics
+from .observe.witness import Witness
+from .settings import Settings
+from .stack import smok4_server
+from .storage.memory import MemoryStore
+from .storage.records import Health
+from .storage.sqlite import SqliteStore
+from .storage.writer import Signals
+from .web.auth import Auth, read_token_file
+from .web.services import WebServices
+from .web.site import make_site
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .storage.interface import Store
+
+#: File descriptors kept for everything that is not a device: the store, the web, the log.
+_SPARE_DESCRIPTORS = 200
+#: At the stop: how long batches may take to become durable, and sessions to end.
+_DRAIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """A port that is open, and what users call it."""
+
+    name: str
+    port: Any
+
+    @property
+    def address(self) -> str:
+        host = self.port.getHost()
+        return f"{host.host}:{host.port}" if hasattr(host, "host") else str(host)
+
+
+class SmokService(Service):
+    """``store`` and ``random`` may be given by tests; everything else comes from the settings."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        store: Store | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.pressure = Pressure()
+        self.listeners: list[_Listener] = []
+        self._reactor = reactor
+        self._random = random
+        self._store = store
+        self._started: Deferred[None] | None = None
+        self._witness = Witness("smok4", self.metrics, reactor)
+
+    # -- twisted.application
+
+    def startService(self) -> None:
+        """Begin to start; see ``start``."""
+        super().startService()
+        self._started = self.start().addErrback(self._fatal)
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Any, Any, None]:
+        """Drain and close; everything that was acknowledged is durable already."""
+        super().stopService()
+        if self._started is not None:
+            yield self._started
+        for listener in self.listeners:
+            yield listener.port.stopListening()
+        if hasattr(self, "registry"):
+            yield self._drain()
+        self._witness.stop()
+        if self._store is not None:
+            yield self._store.close()
+
+    # -- the start
+
+    @inlineCallbacks
+    def start(self) -> Generator[Any, Any, None]:
+        """Fires when every listener is open. Raises UserError, StorageError or CannotListenError."""
+        data_dir = self._data_dir()
+        key = read_key_file(data_dir / "secrets.key", self._random)
+        vault = Vault(key, self._random)
+        self._open_store(data_dir)
+        snapshot = yield self.store.open()
+        keyring = Keyring(vault.node_secret, wall_clock_us)
+        self.registry = Registry(
+            self.store, self._reactor, wall_clock_us, self._random, self.pressure, self.metrics.stored
+        )
+        self._registry_signals()
+        self.registry.load(snapshot)
+        self.enrolment = Enrolment(self.registry, self.store, keyring, vault, wall_clock_us, self._random)
+        self.enrolment.load(snapshot)
+        self.commands = Commands(self.store, self._reactor, wall_clock_us, lambda: uuid4().hex)
+        self.commands.recover(snapshot.pending)
+        yield self.registry.start()
+        yield self._listen("web", self._web_site(data_dir, key))
+        yield self._listen("smok4", self._smok4_factory(keyring, snapshot.nonces))
+        self._announce()
+
+    @property
+    def store(self) -> Store:
+        """The store, once it is chosen."""
+        assert self._store is not None  # noqa: S101  # start() chooses it before anything asks
+        return self._store
+
+    def _data_dir(self) -> Path:
+        data_dir = self.settings.daemon.data_dir
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"data_dir {data_dir} cannot be made: {error.strerror}") from None
+        return data_dir
+
+    def _open_store(self, data_dir: Path) -> None:
+        kind = self.settings.storage.kind
+        if self._store is not None:
+            return
+        if kind == "cassandra":
+            raise UserError('[storage] kind = "cassandra" is not served by this version: take "sqlite" or "memory"')
+        signals = Signals(self._store_health, self.pressure.high, self.pressure.low)
+        self._store = MemoryStore() if kind == "memory" else SqliteStore(data_dir / "smok.db", self._reactor, signals)
+
+    def _smok4_factory(self, keyring: Keyring, nonces: dict[int, bytes]) -> FramedFactory:
+        smok4 = self.settings.smok4
+        times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
+        realm = DeviceRealm(
+            self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept
+        )
+        self.registry.on_removed = realm.forget
+        portal = Portal(realm, [KeyringChecker(keyring, self.enrolment.slots_changed)])
+        stack = smok4_server(
+            keyring.find,
+            portal,
+            suites=[Suite(number) for number in smok4.suites],
+            keepalive_10s=times.keepalive_seconds // 10,
+            wall_clock=wall_clock_us,
+            random=self._random,
+        )
+        limits = self.settings.limits
+        admission = Admission(AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second))
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.devices_factory = FramedFactory(
+            stack, self._reactor, admission, self._witness, connections_at_most=descriptors - _SPARE_DESCRIPTORS
+        )
+        self.metrics.gauge("connections", "Open connections of devices", lambda: len(self.devices_factory.connections))
+        self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)
+        return self.devices_factory
+
+    def _web_site(self, data_dir: Path, key: bytes) -> Any:
+        token = read_token_file(data_dir / "admin.token", self._random)
+        self.auth = Auth(token, key, self._reactor, wall_clock_us, self._random)
+        services = WebServices(
+            registry=self.registry,
+            enrolment=self.enrolment,
+            commands=self.commands,
+            store=self.store,
+            metrics=self.metrics,
+            auth=self.auth,
+            settings=self.settings,
+            wall_clock=wall_clock_us,
+            clock=self._reactor,
+        )
+        return make_site(services, self._reactor)
+
+    @inlineCallbacks
+    def _listen(self, name: str, factory: Any) -> Generator[Any, Any, None]:
+        description = getattr(self.settings.listen, name)
+        if not description:
+            return
+        try:
+            port = yield serverFromString(self._reactor, description).listen(factory)
+        except CannotListenError as error:
+            raise UserError(f"[listen] {name} = {description!r} cannot be opened: {error.socketError}") from None
+        except ValueError as error:
+            raise UserError(f"[listen] {name} = {description!r} is no Twisted endpoint: {error}") from None
+        self.listeners.append(_Listener(name, port))
+
+    def _announce(self) -> None:
+        """What a newcomer needs: what listens where, the first device, the page."""
+        addresses = {listener.name: listener.address for listener in self.listeners}
+        for name in ("p24", "gateway"):
+            if getattr(self.settings.listen, name):
+                self.log.warn("[listen] {name} is not served by this version", name=name)
+        self.log.info("devices dial in at {address} (SMOK/4)", address=addresses.get("smok4", "nowhere: it is off"))
+        kind = "compiled" if compiled() else "pure Python: no compiler was there at the installation"
+        self.log.info("store: {store}, cipher: {kind}", store=self.settings.storage.kind, kind=kind)
+        if not self.registry.devices:
+            self.log.info("add the first device: smok map import FILE, then smok device add NAME --model MODEL")
+        if "web" in addresses:
+            url = f"http://{addresses['web']}"
+            self.log.info("the page, signed in once: {url}{link}", url=url, link=self.auth.new_link())
+
+    # -- the life
+
+    def _registry_signals(self) -> None:
+        devices = self.registry.devices
+        self.metrics.gauge("devices", "Registered devices", lambda: len(devices))
+        self.metrics.gauge(
+            "sessions", "Devices that are logged in", lambda: sum(one.session is not None for one in devices.values())
+        )
+        self.metrics.gauge("storage_ok", "1 while what is handed over becomes durable", lambda: self._storage_is_ok())
+
+    def _storage_is_ok(self) -> bool:
+        return self.store.health.state == "ok"
+
+    def _store_health(self, health: Health) -> None:
+        if health.state == "failed":
+            self._die(f"the store has failed and nothing more is acknowledged: {health.detail}")
+        elif health.state == "ok":
+            self.log.info("the store takes everything again")
+        elif health.state != "closed":
+            self.log.error(
+                "the store takes nothing since {since}, acknowledgements wait: {state} {detail}",
+                since=rfc3339(health.since_us),
+                state=health.state,
+                detail=health.detail,
+            )
+
+    def _not_kept(self, failure: Any) -> None:
+        self.log.error("not kept: {reason}", reason=failure.getErrorMessage())
+
+    @inlineCallbacks
+    def _drain(self) -> Generator[Any, Any, None]:
+        """GOAWAY in slices: the devices of a whole fleet do not come back at the same moment."""
+        sessions = [one.session for one in self.registry.devices.values() if one.session is not None]
+        for number, session in enumerate(sessions):
+            session.go_away(number // 50, 10 + len(sessions) // 50)
+        yield self._within(self._settled)
+        for device in self.registry.devices.values():
+            if device.session is not None:
+                device.session.close("drained")
+        yield self._within(lambda: not self.devices_factory.connections)
+
+    def _settled(self) -> bool:
+        return all(device.ledger.settled for device in self.registry.devices.values())
+
+    @inlineCallbacks
+    def _within(self, true: Callable[[], bool]) -> Generator[Any, Any, None]:
+        until = self._reactor.seconds() + _DRAIN_SECONDS
+        while not true() and self._reactor.seconds() < until:
+            yield deferLater(self._reactor, 0.05)
+
+    # -- the end, when it must be
+
+    def _fatal(self, failure: Any) -> None:
+        if failure.check(LocalError):
+            self._die(failure.getErrorMessage())
+        else:
+            self.log.failure("the start failed", failure=failure)
+            self._die("the start failed")
+
+    def _die(self, text: str) -> None:
+        """One clear line and exit status 1. twistd knows no status of a service, so it is set at the very end."""
+        self.log.critical("smok stops: {text}", text=text)
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.callWhenRunning(self._reactor.stop)
