@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from twisted.application.service import Service
-from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -32,7 +31,6 @@ from .devices.registry import Registry
 from .errors import LocalError, StorageError, UserError
 from .framing.admission import Admission, AdmissionLimits
 from .framing.protocol import FramedFactory
-from .handshake.cred import KeyringChecker
 from .handshake.credentials import Vault, read_key_file
 from .handshake.keyring import Keyring
 from .links.smok4.entrance import DeviceRealm
@@ -40,7 +38,7 @@ from .links.smok4.server import SessionTimes
 from .observe.metrics import Metrics
 from .observe.witness import Witness
 from .settings import Settings
-from .stack import smok4_server
+from .stack import smok4_factory
 from .storage.memory import MemoryStore
 from .storage.records import Health
 from .storage.sqlite import SqliteStore
@@ -165,30 +163,25 @@ class SmokService(Service):
         self._store = MemoryStore() if kind == "memory" else SqliteStore(data_dir / "smok.db", self._reactor, signals)
 
     def _smok4_factory(self, keyring: Keyring, nonces: dict[int, bytes]) -> FramedFactory:
-        smok4 = self.settings.smok4
+        smok4, limits = self.settings.smok4, self.settings.limits
         times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
-        realm = DeviceRealm(
-            self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept
-        )
+        realm = DeviceRealm(self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept)
         self.registry.on_removed = realm.forget
-        portal = Portal(realm, [KeyringChecker(keyring, self.enrolment.slots_changed)])
-        stack = smok4_server(
-            keyring.find,
-            portal,
-            suites=[Suite(number) for number in smok4.suites],
-            keepalive_10s=times.keepalive_seconds // 10,
-            wall_clock=wall_clock_us,
-            random=self._random,
-        )
-        limits = self.settings.limits
         admission = Admission(AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second))
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.devices_factory = FramedFactory(
-            stack, self._reactor, admission, self._witness, connections_at_most=descriptors - _SPARE_DESCRIPTORS
+        self.devices_factory = factory = smok4_factory(
+            keyring,
+            self.enrolment.slots_changed,
+            realm,
+            suites=[Suite(number) for number in smok4.suites],
+            admission=admission,
+            observer=self._witness,
+            random=self._random,
+            connections_at_most=descriptors - _SPARE_DESCRIPTORS,
         )
-        self.metrics.gauge("connections", "Open connections of devices", lambda: len(self.devices_factory.connections))
+        self.metrics.gauge("connections", "Open connections of devices", lambda: len(factory.connections))
         self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)
-        return self.devices_factory
+        return factory
 
     def _web_site(self, data_dir: Path, key: bytes) -> Any:
         token = read_token_file(data_dir / "admin.token", self._random)
@@ -280,9 +273,12 @@ class SmokService(Service):
 
     @inlineCallbacks
     def _within(self, true: Callable[[], bool]) -> Generator[Any, Any, None]:
+        """Look at least once what the sockets hold, before asking."""
         until = self._reactor.seconds() + _DRAIN_SECONDS
-        while not true() and self._reactor.seconds() < until:
+        while self._reactor.seconds() < until:
             yield deferLater(self._reactor, 0.05)
+            if true():
+                return
 
     # -- the end, when it must be
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any, cast
 
-from twisted.cred.portal import Portal
+from twisted.cred.portal import IRealm, Portal
 
 from .cipher.protocol import RecordLayer
 from .cipher.record import Suite
 from .clock import WallClock
+from .framing.admission import Admission
 from .framing.codec import FrameDecoder
+from .framing.protocol import FramedFactory, Observer
+from .handshake.cred import KeyringChecker
+from .handshake.keyring import Keyring, Slot
 from .handshake.machine import Find, ServerHandshake
 from .handshake.protocol import ServerLogin
+from .links.smok4.entrance import DeviceRealm
 
 HELLO_OCTETS = 20
 CHOICE_OCTETS = 9
@@ -37,3 +43,27 @@ def smok4_server(
         return FrameDecoder(HELLO_OCTETS), RecordLayer(login)
 
     return layers
+
+
+def smok4_factory(
+    keyring: Keyring,
+    slots_changed: Callable[[int, tuple[Slot, ...]], None],
+    realm: DeviceRealm,
+    *,
+    suites: Collection[Suite],
+    admission: Admission,
+    observer: Observer,
+    random: Callable[[int], bytes],
+    connections_at_most: int,
+) -> FramedFactory:
+    """The daemon's SMOK/4 listener: who has a secret in ``keyring`` becomes a device of ``realm``."""
+    checker: Any = KeyringChecker(keyring, slots_changed)
+    stack = smok4_server(
+        keyring.find,
+        Portal(cast(IRealm, realm), [checker]),
+        suites=suites,
+        keepalive_10s=realm.times.keepalive_seconds // 10,
+        wall_clock=realm.wall_clock,
+        random=random,
+    )
+    return FramedFactory(stack, realm.clock, admission, observer, connections_at_most=connections_at_most)

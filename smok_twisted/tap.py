@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.python import usage
 
@@ -12,22 +12,31 @@ from .errors import UserError
 from .service import SmokService
 from .settings import Settings, load
 
+if TYPE_CHECKING:
+    from .storage.interface import Store
+
 
 class Options(usage.Options):
-    """What may follow ``twistd smok``."""
+    """What may follow ``twistd smok``; ``settings`` is what the configuration says."""
 
     synopsis = "[--config smok.toml]"
     longdesc = "Devices dial in, their registers are read, kept and shown. Without a configuration: ./smok-data."
-    optParameters = [["config", "c", None, "configuration file; an example is in docs/smok.toml"]]
+    optParameters = [["config", "c", None, "configuration file; docs/smok.toml is an example with every key"]]
+
+    settings = Settings()
+
+    def postOptions(self) -> None:
+        """Read the configuration. twistd would end with status 0 on a UsageError, so this ends it."""
+        if self["config"]:
+            try:
+                self.settings = load(Path(self["config"]))
+            except UserError as error:
+                raise SystemExit(f"smok: {error}") from None
 
 
-def makeService(options: Any, reactor: Any = None, store: Any = None) -> SmokService:
-    """The whole daemon, not started yet. Raises usage.UsageError with one sentence for a wrong configuration."""
+def makeService(options: Options, reactor: Any = None, store: Store | None = None) -> SmokService:
+    """The whole daemon, not started yet."""
     if reactor is None:
         from twisted.internet import reactor
     use_monotonic_timers(reactor)
-    try:
-        settings = load(Path(options["config"])) if options["config"] else Settings()
-    except UserError as error:
-        raise usage.UsageError(str(error)) from None
-    return SmokService(settings, reactor, store=store)
+    return SmokService(options.settings, reactor, store=store)

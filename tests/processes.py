@@ -91,10 +91,25 @@ class Daemon:
         self.data_dir = folder / "smok-data"
         self.process: Process | None = None
 
+    def launch(self) -> Process:
+        """Start it and do not wait."""
+        arguments = ("-n", "--pidfile=", "smok", "--config", str(self.config))
+        self.process = Process(self.folder / "daemon.log", "-c", _TWISTD, *arguments)
+        return self.process
+
+    def refusal(self) -> str:
+        """What it says when it cannot start: the one line after ``smok stops: ``."""
+        process = self.launch()
+        wait_until(lambda: process.exit_status is not None, "the daemon's refusal")
+        output = process.output()
+        assert process.exit_status == 1, output
+        assert "Traceback" not in output, output
+        (line,) = [line for line in output.splitlines() if "smok stops: " in line]
+        return line.partition("smok stops: ")[2]
+
     def start(self) -> None:
         """Returns when it answers /readyz."""
-        arguments = ("-m", "twisted", "-n", "--pidfile=", "smok", "--config", str(self.config))
-        self.process = process = Process(self.folder / "daemon.log", "-c", _TWISTD, *arguments[2:])
+        process = self.launch()
         try:
             wait_until(lambda: process.exit_status is not None or self._is_ready(), "the daemon's start")
             assert process.exit_status is None

@@ -1,0 +1,231 @@
+"""The daemon as its operator meets it: what it refuses, what it says, how it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from smok_twisted.clock import parse_rfc3339, rfc3339, use_monotonic_timers
+
+from .independent_device import Ack, IndependentDevice, Plan, Report, Round
+from .kill_loop import MODEL
+from .processes import _TWISTD, Daemon, wait_until
+
+
+class Stand(SynchronousTestCase):
+    """A folder for one daemon, which is ended when the test is over."""
+
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.daemon = Daemon(self.folder)
+
+    def tearDown(self) -> None:
+        if self.daemon.process is not None and self.daemon.process.exit_status is None:
+            self.daemon.end(signal.SIGKILL)
+
+    def device(self) -> IndependentDevice:
+        """A new device, logged in, with its plan."""
+        self.daemon.api("POST", "/models", MODEL)
+        made = self.daemon.api("POST", "/devices", {"name": "counter", "model": "counter"})
+        device = IndependentDevice(
+            "127.0.0.1", self.daemon.smok4, int(made["id"], 16), bytes.fromhex(made["secret"]), timeout=10
+        )
+        device.connect()
+        device.send_planok(0)
+        plan = device.receive()
+        assert isinstance(plan, Plan)
+        device.handle(plan, {})
+        return device
+
+
+class Refusals(Stand):
+    """One clear line, exit status 1, no traceback; nothing is half made."""
+
+    def test_a_port_that_is_taken(self) -> None:
+        """The line names the setting and the port."""
+        with socket.create_server(("127.0.0.1", self.daemon.smok4)):
+            line = self.daemon.refusal()
+        self.assertIn(f"[listen] smok4 = 'tcp:{self.daemon.smok4}:interface=127.0.0.1' cannot be opened", line)
+        self.assertIn("Address already in use", line)
+        self.daemon.start()  # and nothing of the first try stands in the way
+        self.assertEqual(self.daemon.end(), -signal.SIGTERM)
+
+    def test_a_key_file_that_others_may_read(self) -> None:
+        """The line says how to mend it."""
+        self.daemon.start()
+        self.daemon.end()
+        key = self.daemon.data_dir / "secrets.key"
+        key.chmod(0o644)
+        self.assertIn(f"chmod 600 {key}", self.daemon.refusal())
+
+    def test_a_key_file_that_is_another_one(self) -> None:
+        """Secrets made with the old one do not open: better no start than devices that cannot log in."""
+        self.daemon.start()
+        self.device().close()
+        self.daemon.end()
+        (self.daemon.data_dir / "secrets.key").write_bytes(os.urandom(32))
+        self.assertIn("key file", self.daemon.refusal())
+
+    def test_a_damaged_database(self) -> None:
+        """It is not touched, and not made anew over it."""
+        self.daemon.data_dir.mkdir()
+        database = self.daemon.data_dir / "smok.db"
+        database.write_bytes(b"not a database at all" * 1000)
+        self.assertIn("smok.db", self.daemon.refusal())
+        self.assertEqual(database.read_bytes(), b"not a database at all" * 1000)
+
+    def test_two_daemons_on_one_folder(self) -> None:
+        """The second one does not start; the first goes on."""
+        self.daemon.start()
+        other = Daemon(self.folder)
+        self.assertIn("smok.db", other.refusal())
+        self.assertTrue(self.daemon._is_ready())
+
+    def test_a_configuration_that_is_not_accepted(self) -> None:
+        """Said by twistd before anything is started: file, key and the accepted form."""
+        for text, words in {
+            "[listen]\nsmok5 = ''": "[listen] smok5 is unknown; accepted are smok4, p24, gateway, web",
+            "[limits]\nper_source = 0": "[limits] per_source = 0 is not accepted: a number from 1 to 100000",
+            "[limits]\nper_source = true": "[limits] per_source = True is not accepted",
+            "[daemon]\nname = 'A B'": "[daemon] name = 'A B' is not accepted: 1 to 32 of a-z, 0-9 and -",
+            "[smok4]\nkeepalive = 240": "[smok4] keepalive = 240 is not accepted: a duration like",
+            "[storage]\nkind = 'oracle'": "one of \"sqlite\", \"cassandra\", \"memory\"",
+            "daemon = 1": "daemon is not a section; accepted is [daemon]",
+            "[daemon": "is not TOML",
+        }.items():
+            self.daemon.config.write_text(text)
+            done = self.twistd("--config", str(self.daemon.config))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(words, done.stdout + done.stderr)
+            self.assertIn("smok.toml", done.stdout + done.stderr)
+            self.assertNotIn("Traceback", done.stdout + done.stderr)
+        self.assertIn("cannot be read: No such file", self.twistd("--config", "nowhere.toml").stderr)
+
+    def twistd(self, *arguments: str) -> Any:
+        return subprocess.run(
+            [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "smok", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def test_a_store_that_is_not_there_yet(self) -> None:
+        """Cassandra is named as what it is: not in this version."""
+        with self.daemon.config.open("a") as config:
+            config.write('[storage]\nkind = "cassandra"\n')
+        self.assertIn('take "sqlite" or "memory"', self.daemon.refusal())
+
+    def test_an_endpoint_that_is_none(self) -> None:
+        """Twisted's own reason, beside the setting."""
+        text = self.daemon.config.read_text()
+        self.daemon.config.write_text(text.replace("smok4 = \"tcp:", "smok4 = \"tpc:"))
+        self.assertIn("[listen] smok4", self.daemon.refusal())
+
+
+class Stopping(Stand):
+    def test_a_device_is_told(self) -> None:
+        """F27: SIGTERM ends with GOAWAY and BYE, what was sent before is acknowledged; twistd dies of the signal."""
+        self.daemon.start()
+        device = self.device()
+        device.send_data(1, [Round(0, (Report(0, (0, 1)),))])
+        assert self.daemon.process is not None
+        os.kill(self.daemon.process.pid, signal.SIGTERM)
+        kinds = []
+        while "Bye" not in kinds:
+            kinds.append(type(device.receive()).__name__)
+        self.assertEqual(sorted(kinds), ["Ack", "Bye", "Goaway"])
+        self.assertEqual(self.daemon.end(0), -signal.SIGTERM)
+        self.assertNotIn("Traceback", self.daemon.process.output())
+
+    def test_latest_values_are_there_again(self) -> None:
+        """After a restart, before any device has come back."""
+        self.daemon.start()
+        device = self.device()
+        device.send_data(1, [Round(0, (Report(0, (7, 8)),))])
+        self.assertEqual(device.receive(), Ack(1))
+        self.daemon.end(signal.SIGKILL)
+        self.daemon.start()
+        values = self.daemon.api("GET", "/devices/counter/values")
+        self.assertEqual([one["value"] for one in values["values"]], [7, 8])
+        self.assertFalse(values["connected"])
+
+
+class FullDisk(Stand):
+    """On a small file system of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if os.geteuid() != 0:
+            raise SkipTest("only root can mount a small file system; tests.test_storage_sqlite has a full disk without")
+        self.daemon.data_dir.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", self.daemon.data_dir], check=True)
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.daemon.data_dir], check=True))
+
+    def test_acknowledgements_stop_and_resume(self) -> None:
+        """No crash, no lost reading: what was acknowledged is there, the rest is acknowledged when there is room."""
+        self.daemon.start()
+        device = self.device()
+        ballast = self.daemon.data_dir / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        acknowledged = sent = 0
+        until = time.monotonic() + 30
+        while "store takes nothing" not in self.output() and time.monotonic() < until:
+            sent += 1
+            device.send_data(sent, [Round(0, (Report(0, (0, sent)),))])
+            acknowledged = self.newest_ack(device, acknowledged, 0.2)
+        self.assertIn("store takes nothing", self.output())
+        self.assertLess(acknowledged, sent)
+        self.assertEqual(self.daemon.api("GET", "/status")["storage"]["state"], "disk-full")
+        ballast.unlink()
+        self.assertTrue(wait_until(lambda: self.newest_ack(device, 0, 1) == sent, "the last acknowledgement"))
+        self.daemon.end()
+        self.assertNotIn("Traceback", self.output())
+        self.daemon.start()
+        series = self.daemon.api("GET", "/devices/counter/series?point=low")
+        self.assertEqual([value for value in series["value"] if value is not None], list(range(1, sent + 1)))
+
+    def output(self) -> str:
+        assert self.daemon.process is not None
+        return self.daemon.process.output()
+
+    @staticmethod
+    def newest_ack(device: IndependentDevice, before: int, seconds: float) -> int:
+        try:
+            message = device.receive(seconds)
+        except TimeoutError:
+            return before
+        return message.batch if isinstance(message, Ack) else before
+
+
+class Time(SynchronousTestCase):
+    def test_a_step_of_the_wall_clock_fires_no_timer(self) -> None:
+        """F16: the reactor's time is the monotonic clock's."""
+        reactor = Clock()
+        use_monotonic_timers(reactor)
+        self.patch(time, "time", lambda: 0.0)
+        before = time.monotonic()
+        self.assertTrue(before <= reactor.seconds() <= time.monotonic())
+
+    def test_times_as_users_see_them(self) -> None:
+        """RFC 3339, UTC, milliseconds; and back."""
+        self.assertEqual(rfc3339(1_800_000_000_123_456), "2027-01-15T08:00:00.123Z")
+        self.assertEqual(parse_rfc3339("2027-01-15T09:00:00.123456+01:00"), 1_800_000_000_123_456)
+        self.assertRaises(ValueError, parse_rfc3339, "2027-01-15T09:00:00")
