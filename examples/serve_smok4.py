@@ -23,8 +23,8 @@ from smok_twisted.handshake.machine import DeviceHandshake
 from smok_twisted.handshake.messages import Login
 from smok_twisted.handshake.protocol import DeviceLogin
 from smok_twisted.links.smok4 import messages, plans
-from smok_twisted.links.smok4.rounds import Round, RoundDecoder, RoundEncoder
-from smok_twisted.readings import Block, BlockReport, Table
+from smok_twisted.links.smok4.rounds import RoundDecoder, RoundEncoder
+from smok_twisted.readings import Block, BlockReport, Round, Table
 from smok_twisted.stack import CHOICE_OCTETS, smok4_server
 
 SECRET = bytes(range(20))

@@ -77,6 +77,16 @@ class BlockReport(NamedTuple):
     fault: int = 0  #: 0 good, 1..127 a MODBUS exception code, else a ``Fault``
 
 
+class Round(NamedTuple):
+    """What a device read at one moment, as it came over a link."""
+
+    age: int  #: tenths of a second before it was sent
+    reports: tuple[BlockReport, ...]
+
+
+#: 400 days, in tenths of a second; a round that claims to be older was stamped by a clock gone wrong.
+OLDEST_AGE = 400 * 24 * 3600 * 10
+
 #: Bits of ``Report.flags``.
 UNAUTHENTICATED = 1  #: came over a link that proves nothing
 TIME_DOUBTFUL = 2  #: the device's time was outside the plausible window; receive time stands instead

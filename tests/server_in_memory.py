@@ -25,9 +25,9 @@ from smok_twisted.links.smok4 import messages
 from smok_twisted.links.smok4.entrance import DeviceRealm
 from smok_twisted.links.smok4.messages import Type
 from smok_twisted.links.smok4.plans import PlanAssembler
-from smok_twisted.links.smok4.rounds import Round, RoundEncoder
+from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.links.smok4.server import SessionTimes
-from smok_twisted.readings import Block
+from smok_twisted.readings import Block, Round
 from smok_twisted.stack import CHOICE_OCTETS, smok4_server
 from smok_twisted.storage.memory import ManualStore
 from smok_twisted.storage.records import DeviceRecord

@@ -8,9 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import RemoteError
 from smok_twisted.links.smok4.rounds import (
-    OLDEST_AGE,
     ROOM_OCTETS,
-    Round,
     RoundDecoder,
     RoundEncoder,
     read_varint,
@@ -19,7 +17,7 @@ from smok_twisted.links.smok4.rounds import (
     varint,
     zigzag,
 )
-from smok_twisted.readings import Block, BlockReport, Fault, Table
+from smok_twisted.readings import OLDEST_AGE, Block, BlockReport, Fault, Round, Table
 
 WORD = st.integers(0, 0xFFFF)
 FAULT = st.one_of(st.integers(1, 0x7F), st.sampled_from(sorted(Fault)))

@@ -7,10 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from smok_twisted.devices.orders import OutcomeUnknown, Priority
 from smok_twisted.links.smok4 import messages
 from smok_twisted.links.smok4.messages import ModbusResponse, Type
-from smok_twisted.links.smok4.rounds import OLDEST_AGE, Round, RoundEncoder
+from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.links.smok4.server import SessionTimes
 from smok_twisted.modbus.protocol import LineFault
-from smok_twisted.readings import TIME_DOUBTFUL, BlockReport, Fault
+from smok_twisted.readings import OLDEST_AGE, TIME_DOUBTFUL, BlockReport, Fault, Round
 
 from .server_in_memory import DEVICE_ID, NOW_US, DeviceEnd, Server, result_of
 

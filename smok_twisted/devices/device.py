@@ -14,9 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from ..clock import WallClock
-from ..links.smok4.rounds import OLDEST_AGE, Round
 from ..modbus.maps import RegisterMap
-from ..readings import TIME_DOUBTFUL, Block, BlockReport, Plan, Report
+from ..readings import OLDEST_AGE, TIME_DOUBTFUL, Block, BlockReport, Plan, Report, Round
 from ..storage.records import Batch, DeviceRecord
 from .ledger import Ledger
 from .orders import Orders

@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from ...errors import RemoteError
 from ...modbus.pdu import pack_bits, unpack_bits
-from ...readings import Block, BlockReport
+from ...readings import Block, BlockReport, Round
 
 FULL, CHANGES, ERROR, SAME = range(4)
 
-#: 400 days, in tenths of a second; what claims to be older was stamped by a clock gone wrong.
-OLDEST_AGE = 400 * 24 * 3600 * 10
 #: What a DATA record has for rounds: 255 octets less the type and the batch number.
 ROOM_OCTETS = 252
-_AGE_OCTETS = 5  # the varint of OLDEST_AGE
-
-
-class Round(NamedTuple):
-    """What the device read at one moment."""
-
-    age: int  #: tenths of a second before it was sent
-    reports: tuple[BlockReport, ...]
+_AGE_OCTETS = 5  # the varint of ``readings.OLDEST_AGE``
 
 
 class RoundDecoder:
