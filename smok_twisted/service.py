@@ -91,7 +91,7 @@ class SmokService(Service):
         self._random = random
         self._store = store
         self._started: Deferred[None] | None = None
-        self._witness = Witness("smok4", self.metrics, reactor)
+        self._witness = Witness("smok4", self.metrics, reactor, self._alarm)
 
     # -- twisted.application
 
@@ -252,6 +252,9 @@ class SmokService(Service):
                 state=health.state,
                 detail=health.detail,
             )
+
+    def _alarm(self, kind: str, text: str) -> None:
+        self.registry.tell(None, kind, text, "high")
 
     def _not_kept(self, failure: Any) -> None:
         self.log.error("not kept: {reason}", reason=failure.getErrorMessage())

@@ -165,10 +165,11 @@ class Registry:
             yield self._plan(device)
         return register_map
 
-    def tell(self, device: Device, kind: str, text: str, severity: str = "low") -> None:
-        """Something happened to a device: an event for the operator, and a line in the log."""
-        self.log.info("{device}: {text}", device=device.record.name, text=text, kind=kind)
-        event = EventRecord(self._wall_clock(), kind, severity, text, device.record.device_id)
+    def tell(self, device: Device | None, kind: str, text: str, severity: str = "low") -> None:
+        """Something happened, to a device or to all: an event for the operator, and a line in the log."""
+        self.log.info("{device}: {text}", device=device.record.name if device else "all", text=text, kind=kind)
+        device_id = device.record.device_id if device else None
+        event = EventRecord(self._wall_clock(), kind, severity, text, device_id)
         self._store.append_event(event).addErrback(
             lambda failure: self.log.error("event not kept: {reason}", reason=failure.getErrorMessage())
         )

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import RemoteError
+from .burst import Burst
 from .metrics import Metrics, bounded
 from .summary import MINUTE_SECONDS, Line, Summary
 
+#: What a login says that could not prove itself.
+UNPROVEN = ("wrong-secret", "unknown-device", "unknown-kid", "wrong-suite", "revoked")
+
 
 class Witness:
-    """A ``framing.protocol.Observer`` for one kind of link."""
+    """A ``framing.protocol.Observer`` for one kind of link.
+
+    ``alarm(kind, text)`` hears of what an operator should see: a burst of logins that prove nothing.
+    """
 
     log = Logger()
 
-    def __init__(self, link: str, metrics: Metrics, clock: Any) -> None:
+    def __init__(
+        self, link: str, metrics: Metrics, clock: Any, alarm: Callable[[str, str], None] = lambda kind, text: None
+    ) -> None:
         self._link = link
         self._metrics = metrics
         self._clock = clock
+        self._alarm = alarm
         self._summary = Summary()
+        self._wrong_secrets = Burst()
         self._tick: Any = None
 
     def violated(self, source: str, error: RemoteError) -> None:
         """See ``Observer``."""
         bounded(self._metrics.violations, self._link, error.reason).inc()
+        if error.reason in UNPROVEN and self._wrong_secrets.begins(self._clock.seconds()):
+            self._alarm("wrong-secrets", f"many logins do not prove themselves, the last one from {source}")
         line = self._summary.note(source, error.reason, error.detail, self._clock.seconds())
         if line is not None:
             self._write(line)
