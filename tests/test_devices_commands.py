@@ -12,7 +12,7 @@ from smok_twisted.devices.commands import Asker, Command, Commands
 from smok_twisted.errors import Conflict, Impossible, NotAllowed, NotFound
 from smok_twisted.modbus.bank import RegisterBank
 from smok_twisted.modbus.protocol import LineFault
-from smok_twisted.readings import Fault, Table
+from smok_twisted.readings import BlockReport, Fault, Report, Table
 from smok_twisted.storage.records import CommandRecord
 from smok_twisted.testing import BankLine
 
@@ -70,6 +70,18 @@ class Commanding(SynchronousTestCase):
         self.assertEqual((entry.who, entry.source, entry.device_id), ("admin", "127.0.0.1", DEVICE_ID))
         self.assertEqual(entry.detail["pdu"], "06000b0258")
         self.assertEqual((entry.detail["before"], entry.detail["read_back"]), (55.0, 60.0))
+
+    def test_the_new_value_is_shown_at_once(self) -> None:
+        """Not only when its block is polled again; and what is polled later wins."""
+        assert self.device.wanted is not None
+        number = self.device.wanted.number
+        report = Report(DEVICE_ID, NOW_US, 7, 1, 0, number, (BlockReport(1, (0x8029, 550)),))
+        self.device.values.update(report)
+        self.server.clock.advance(1)
+        self.write()
+        self.assertEqual([one.value for one in self.device.point_values(self.server.wall_clock())][:2], [-4.1, 60.0])
+        self.device.values.update(report._replace(time_us=NOW_US + 2_000_000))
+        self.assertEqual(self.device.point_values(self.server.wall_clock())[1].value, 55.0)
 
     def test_a_coil(self) -> None:
         """Function 5."""

@@ -15,6 +15,8 @@ PRINTS = {
     "records_over_anything.py": "opened: boiler 62.5\nopened: boiler 62.7\n",
     "only_modbus.py": "outside_temperature = -4.1 °C\n",
     "handshake_with_own_nonces.py": "the server knows: 0x2a\n",
+    "agent_in_your_application.py": "level 73.5 % good\n",
+    "test_with_a_fake_device.py": "",
     "serve_smok4.py": "device 0x2a has brought batch 1: (600, 41)\n",
 }
 
@@ -24,11 +26,18 @@ class Examples(SynchronousTestCase):
         """None is forgotten here."""
         self.assertEqual({path.name for path in (ROOT / "examples").glob("*.py")}, set(PRINTS))
 
+    def mktemp_folder(self) -> str:
+        folder = self.mktemp()
+        Path(folder).mkdir(parents=True)
+        return folder
+
     def test_what_they_print(self) -> None:
         """Without a word on standard error."""
         for name, printed in PRINTS.items():
+            runner = ["-m", "twisted.trial"] if name.startswith("test_") else []
             done = subprocess.run(
-                [sys.executable, str(ROOT / "examples" / name)],
+                [sys.executable, *runner, ROOT / "examples" / name],
+                cwd=self.mktemp_folder(),
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
                 capture_output=True,
                 text=True,

@@ -212,7 +212,10 @@ class Commands:
         if write.read_back is None:
             return None
         pdu = yield device.orders.ask(write.unit, write.read_back.encode(), Priority.OPERATOR_WRITE)
-        return write.kept(read_values(write.read_back, pdu))
+        words = read_values(write.read_back, pdu)
+        if write.point is not None:
+            device.values.read_alone(write.point, self._wall_clock(), words)
+        return write.kept(words)
 
     @staticmethod
     def _shown(write: Write, words: tuple[int, ...] | None) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
 
 from ..errors import Impossible
@@ -22,6 +23,9 @@ ENTRIES_AT_MOST = 3000
 _BUCKETS_AT_MOST = ENTRIES_AT_MOST // 2 - 1
 #: No line is drawn between samples further apart than so many times the expected interval.
 _GAP_INTERVALS = 2.5
+
+#: Holds every FLOAT64 with all decimals that a point may have; halves go away from zero, as in ``modbus.scaling``.
+_EXACT = Context(prec=400, rounding=ROUND_HALF_UP)
 
 AGGREGATES = ("mean", "min", "max", "last")
 
@@ -150,7 +154,7 @@ class _Buckets:
         index = sample.time_us // self._width_us
         if self._current is None or self._current.index != index:
             self._close()
-            self._current = _Bucket(index)
+            self._current = _Bucket(index, self._aggregate)
         if sample.value is not None:
             is_first = self._current.lowest is None
             self._current.after_gap |= is_first and self._last is not None and _is_gap(self._last, sample)
@@ -167,7 +171,7 @@ class _Buckets:
             return
         if bucket.after_gap and self._series.value[-1] is not None:
             self._append(self._series.time_us[-1] + self._width_us // 2, None, None, None)
-        value = bucket.value(self._aggregate, self._point.precision)
+        value = bucket.value(self._point.precision)
         self._append(bucket.index * self._width_us, value, bucket.lowest, bucket.highest)
 
     def _append(self, time_us: int, value: Value | None, lowest: Value | None, highest: Value | None) -> None:
@@ -179,37 +183,37 @@ class _Buckets:
 
 
 class _Bucket:
-    """What is known of the samples of one stretch of time."""
+    """What is known of the samples of one stretch of time. Means are exact before they are rounded."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, aggregate: str) -> None:
         self.index = index
         self.after_gap = False  #: something is missing between the last value before and the first one here
         self.lowest: Value | None = None
         self.highest: Value | None = None
+        self._aggregate = aggregate
         self._last: Value | None = None
-        self._mean = 0.0
+        self._total = Decimal(0)
         self._count = 0
 
     def add(self, value: Value) -> None:
         self._last = value
         self.lowest = value if self.lowest is None else min(self.lowest, value)
         self.highest = value if self.highest is None else max(self.highest, value)
-        if not isinstance(value, str):
+        if self._aggregate == "mean":
+            self._total = _EXACT.add(self._total, Decimal(repr(value)))
             self._count += 1
-            self._mean += (value - self._mean) / self._count
 
-    def value(self, aggregate: str, precision: int | None) -> Value | None:
-        if self._last is None or aggregate == "last":
+    def value(self, precision: int | None) -> Value | None:
+        if self._last is None or self._aggregate == "last":
             return self._last
-        if aggregate == "mean":
-            return _rounded(self._mean, precision)
-        return self.lowest if aggregate == "min" else self.highest
+        if self._aggregate == "mean":
+            return _rounded(_EXACT.divide(self._total, self._count), precision)
+        return self.lowest if self._aggregate == "min" else self.highest
 
 
-def _rounded(mean: float, precision: int | None) -> float | None:
+def _rounded(mean: Decimal, precision: int | None) -> float:
     """A mean with the decimals of its point; with nine digits when the point does not say how many."""
-    if not math.isfinite(mean):  # the differences of FLOAT64 at both ends of their range are no FLOAT64
-        return None
     if precision is None:
         return float(f"{mean:.9g}")
-    return round(mean, precision) if precision else round(mean)
+    rounded = _EXACT.quantize(mean, Decimal(1).scaleb(-precision))
+    return float(rounded) if precision else int(rounded)

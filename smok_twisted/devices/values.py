@@ -57,6 +57,7 @@ class Values:
 
     def __init__(self) -> None:
         self._samples: LatestByBlock = {}  # (plan, block)
+        self._read_alone: dict[str, tuple[int, tuple[int, ...]]] = {}  # point -> time, words
 
     def load(self, samples: LatestByBlock) -> None:
         """What the store kept from before the start."""
@@ -69,6 +70,10 @@ class Values:
             known = self._samples.get(key)
             if known is None or report.time_us >= known.time_us:
                 self._samples[key] = Latest(report.time_us, block_report, report.flags)
+
+    def read_alone(self, point: str, time_us: int, words: tuple[int, ...]) -> None:
+        """One point was read outside of its block, such as before and after a write to it."""
+        self._read_alone[point] = (time_us, words)
 
     def newest_us(self) -> int | None:
         """When anything was last read, or None."""
@@ -84,15 +89,13 @@ class Values:
         if not found:
             return PointValue(point)
         sample, view = max(found, key=lambda pair: pair[0].time_us)
-        return _decoded(point, sample, view, now_us)
-
-
-def _decoded(point: Point, sample: Latest, view: PlanView, now_us: int) -> PointValue:
-    words = view.words(point.name, sample.report)
-    value = view.points[point.name].decode(words) if words else None
-    block = view.plan.blocks[sample.report.block]
-    quality = _quality(sample, block, now_us)
-    return PointValue(point, value, sample.time_us, quality, words)
+        words = view.words(point.name, sample.report)
+        time_us, words_alone = self._read_alone.get(point.name, (0, ()))
+        if time_us > sample.time_us:
+            sample, words = Latest(time_us, BlockReport(sample.report.block, ()), sample.flags), words_alone
+        value = view.points[point.name].decode(words) if words else None
+        quality = _quality(sample, view.plan.blocks[sample.report.block], now_us)
+        return PointValue(point, value, sample.time_us, quality, words)
 
 
 def _quality(sample: Latest, block: Block, now_us: int) -> str:
