@@ -26,6 +26,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether somebody accepts there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_until(true: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
     """The first true answer; AssertionError naming ``what`` when there is none in time."""
     until = time.monotonic() + seconds

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from . import pymodbus_slave
 from .independent_device import IndependentDevice, Plan, Report, Round
 from .kill_loop import run as kill_loop
-from .processes import ApiError, Daemon, Process, free_port, wait_until
+from .processes import ApiError, Daemon, Process, free_port, listens, wait_until
 
 MODEL = """
 name = "plant"
@@ -247,12 +247,3 @@ class System(SynchronousTestCase):
         self.assertEqual((figures["missing"], figures["duplicated"]), (0, 0))
         self.assertGreater(figures["acknowledged"], 100)
         self.assertGreater(figures["logins"], 4)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody accepts there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
