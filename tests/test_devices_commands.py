@@ -100,7 +100,7 @@ class Commanding(SynchronousTestCase):
             self.assertIn(words, str(self.assertRaises(error, self.write, point, value)))
         result_of(self.server.registry.change(self.device, may_write=False))
         refused = self.assertRaises(NotAllowed, self.write)
-        self.assertIn("smok device set kotłownia 1 --may-write", str(refused))
+        self.assertIn("smok device set 'kotłownia 1' --may-write", str(refused))
         self.assertEqual(self.session.asked, [])
 
     def test_a_device_after_a_security_event_is_not_written_to(self) -> None:

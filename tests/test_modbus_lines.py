@@ -62,7 +62,7 @@ class Pymodbus:
 
     def __init__(self, build: Callable[[], Any]) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         try:
             self._server = self._run(self._started(build))
@@ -113,7 +113,7 @@ class NullModem:
         self._ends = [end for end, _ in pairs]
         self._ports = [port for _, port in pairs]
         self._stopped, self._stop = os.pipe()
-        self._thread = threading.Thread(target=self._carry)
+        self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
     def _carry(self) -> None:

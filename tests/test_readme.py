@@ -34,7 +34,7 @@ class Readme(SynchronousTestCase):
 
     def test_the_register_map(self) -> None:
         """The map that a newcomer types is accepted and can be planned."""
-        (text,) = [block for block in blocks("register map such as ``boiler.toml``::")]
+        (text,) = blocks("register map such as ``boiler.toml``::")
         self.assertEqual(len(plan_blocks(parse_map(text))), 1)
 
     def test_the_two_commands(self) -> None:

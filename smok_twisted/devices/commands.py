@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
 from twisted.logger import Logger
 
 from ..clock import WallClock
-from ..errors import Conflict, Impossible, NotFound, RemoteError
+from ..errors import Conflict, Impossible, NotFound, RemoteError, UserError
 from ..modbus.protocol import LineFault
 from ..modbus.responses import ExceptionCode, ModbusException, check_response, read_values
 from ..readings import quality_of
@@ -150,6 +150,8 @@ class Commands:
             check_response(write.request, pdu)
         except (NotSent, OutcomeUnknown) as reason:
             self._link_lost(command, reason)
+        except UserError as reason:  # such as a request longer than the device can take
+            self._settle(command, "refused", error=f"not sent: {reason}")
         except (ModbusException, LineFault, RemoteError) as reason:
             yield self._failed(device, command, reason)
         else:

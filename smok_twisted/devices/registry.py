@@ -129,6 +129,7 @@ class Registry:
             yield self._plan(device)
         except Exception:
             self._forget(device)
+            yield self._store.remove_device(record.device_id)
             raise
         return device
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def to_registers(record: DeviceRecord, unit: int, table: Table, address: int, va
 
 
 def _check_device(record: DeviceRecord) -> None:
-    allow = f"`smok device set {record.name} --may-write` allows it"
+    allow = f"`smok device set {shlex.quote(record.name)} --may-write` allows it"
     if not record.may_write:
         raise NotAllowed(f"device {record.name!r} may not be written to; {allow}")
     if record.read_only:
