@@ -14,10 +14,7 @@ from twisted.python.failure import Failure
 from ..clock import WallClock
 from ..devices.backoff import UnitBackoff
 from ..devices.orders import NotSent, Orders, Priority
-from ..errors import RemoteError
-from ..modbus.pdu import read_request
-from ..modbus.protocol import LineFault
-from ..modbus.responses import ModbusException, read_values
+from ..modbus.reading import report_of, request_of
 from ..readings import Block, BlockReport, Fault
 from .reporting import Reporting
 from .schedule import Schedule
@@ -79,7 +76,7 @@ class Executor:
 
     def _ask(self, run: _Run, number: int, turn_seconds: float) -> None:
         block = run.blocks[number]
-        pdu = read_request(block.table, block.start, block.count).encode()
+        pdu = request_of(block).encode()
         answer = self._orders.ask(block.unit, pdu, Priority.POLLER, self._timeout_seconds)
         answer.addBoth(self._answered, run, number, turn_seconds)
 
@@ -133,17 +130,3 @@ class _Run:
         self.round_us = 0  # when its first block was read
         self.round_end: Any = None
         self.is_urgent = False
-
-
-def report_of(number: int, block: Block, result: bytes | Failure) -> BlockReport:
-    """What came of reading a block: its words, or the fault that says why there are none."""
-    if isinstance(result, Failure):
-        reason = result.value
-        fault = reason.fault if isinstance(reason, LineFault) else Fault.BUS_DOWN
-        return BlockReport(number, (), fault)
-    try:
-        return BlockReport(number, read_values(read_request(block.table, block.start, block.count), result))
-    except ModbusException as exception:
-        return BlockReport(number, (), exception.code)
-    except RemoteError:
-        return BlockReport(number, (), Fault.WRONG_REPLY)

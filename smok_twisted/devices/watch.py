@@ -8,10 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from ..errors import LocalError, RemoteError
-from ..modbus.pdu import read_request
-from ..modbus.protocol import LineFault
-from ..modbus.responses import ModbusException, read_values
+from ..modbus.reading import report_of, request_of
 from ..readings import Block, BlockReport, Fault, Plan
 from .backoff import UnitBackoff
 from .orders import NotSent, Orders, OutcomeUnknown, Priority
@@ -65,15 +62,14 @@ class Watch:
         self._ask(plan.blocks[number]).addBoth(self._answered, plan, number)
 
     def _ask(self, block: Block) -> Deferred[bytes]:
-        request = read_request(block.table, block.start, block.count)
-        return self._orders.ask(block.unit, request.encode(), Priority.POLLER)
+        return self._orders.ask(block.unit, request_of(block).encode(), Priority.POLLER)
 
     def _answered(self, result: bytes | Failure, plan: Plan, number: int) -> None:
         self._busy = False
         if isinstance(result, Failure) and result.check(NotSent, OutcomeUnknown):
             return self.stop()
         block = plan.blocks[number]
-        report = _report(number, block, result)
+        report = report_of(number, block, result)
         if report.fault >= Fault.TIMEOUT:
             self._backoff.failed(block.unit, self._clock.seconds())
         else:
@@ -81,16 +77,3 @@ class Watch:
         self._heard(plan, report)
         # Through the clock, so that lines that answer at once do not nest.
         self._next = self._clock.callLater(0, self._round, plan, number + 1)
-
-
-def _report(number: int, block: Block, result: bytes | Failure) -> BlockReport:
-    """What came of reading a block, as a block report."""
-    if isinstance(result, Failure):
-        fault = result.value.fault if result.check(LineFault) else Fault.BUS_DOWN
-        return BlockReport(number, (), fault)
-    try:
-        return BlockReport(number, read_values(read_request(block.table, block.start, block.count), result))
-    except ModbusException as exception:
-        return BlockReport(number, (), exception.code)
-    except (RemoteError, LocalError):
-        return BlockReport(number, (), Fault.WRONG_REPLY)
