@@ -155,16 +155,17 @@ class Commanding(SynchronousTestCase):
         self.fault_on_write(after=False)
         self.assertEqual(self.outcome(self.write())[::2], ("refused", 55.0))
 
-    def test_a_bus_time_out_is_not_a_refusal(self) -> None:
-        """Exception 0x0B: it may have been executed."""
+    def test_a_fault_of_the_line_is_not_a_refusal(self) -> None:
+        """Exceptions 0x0A and 0x0B say nothing about the unit: it may have executed the write."""
         real = self.bank.answer
+        for code in (b"\x0a", b"\x0b"):
 
-        def answer(pdu: bytes) -> bytes:
-            done = real(pdu)
-            return b"\x86\x0b" if pdu[0] == 6 else done
+            def answer(pdu: bytes, code: bytes = code) -> bytes:
+                done = real(pdu)
+                return b"\x86" + code if pdu[0] == 6 else done
 
-        self.bank.answer = answer  # type: ignore[method-assign]
-        self.assertEqual(self.outcome(self.write())[0], "confirmed")
+            self.bank.answer = answer  # type: ignore[method-assign]
+            self.assertEqual(self.outcome(self.write(value=60 + code[0]))[0], "confirmed")
 
     def test_the_link_is_lost_after_sending(self) -> None:
         """Unknown, and said so at once; settled by reading when the device is there again."""

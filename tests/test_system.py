@@ -177,6 +177,29 @@ class System(SynchronousTestCase):
         times = self.daemon.api("GET", f"/devices/{name}/series?point=outside")["time"]
         return bool(times) and times[-1] >= until_ms
 
+    def test_a_secret_is_changed_over_the_link(self) -> None:
+        """KEYUPDATE, KEYOK; the agent logs in with the new secret from then on, also after both were restarted."""
+        device = self.add("rotated")
+        agent = self.agent(device)
+        wait_until(lambda: self.has_all("rotated"), "the first values")
+        answer = self.daemon.api("POST", "/devices/rotated/secret", {"in_session": True})
+        self.assertEqual((answer["kid"], "secret" in answer), (1, False))
+        time.sleep(1)
+        agent.end()
+        self.daemon.end()
+        self.daemon.start()
+        old = self.independent(device)
+        old.connect()
+        old.close()
+        for _ in range(3):
+            agent = self.agent(device)
+            wait_until(lambda: self.daemon.api("GET", "/devices/rotated")["connected"], "the agent's return")
+            agent.end()
+            wait_until(lambda: not self.daemon.api("GET", "/devices/rotated")["connected"], "the agent's end")
+        old.open()
+        old.hello()
+        self.assertRaises(ConnectionError, old.login)
+
     def test_strangers_learn_nothing(self) -> None:
         """Wrong secret, unknown id, replayed login: each gets a choice of 9 octets, then silence, then the end."""
         device = self.add("stranger")

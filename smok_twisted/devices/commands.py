@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 #: A user may let a write wait for its device so long at most.
 LONGEST_EXPIRY_SECONDS = 7 * 24 * 3600
+#: Exceptions of whoever stands between: the line may have failed after the unit had heard.
+_NO_WORD_OF_THE_UNIT = (
+    ExceptionCode.GATEWAY_PATH_UNAVAILABLE,
+    ExceptionCode.GATEWAY_TARGET_DEVICE_FAILED_TO_RESPOND,
+)
 SETTLED = ("confirmed", "refused", "expired", "unknown")
 
 
@@ -169,9 +174,7 @@ class Commands:
     @inlineCallbacks
     def _failed(self, device: Device, command: Command, reason: Exception) -> Generator[Any, Any, None]:
         """Before it was sent, or refused by the equipment: nothing has happened. Else only a read-back can tell."""
-        certain = isinstance(reason, ModbusException) and (
-            reason.code != ExceptionCode.GATEWAY_TARGET_DEVICE_FAILED_TO_RESPOND
-        )
+        certain = isinstance(reason, ModbusException) and reason.code not in _NO_WORD_OF_THE_UNIT
         if command.record.state == "queued" or certain:
             self._settle(command, "refused", error=_words(reason))
         else:
