@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smok_twisted.agent.command import main
@@ -24,6 +25,7 @@ from smok_twisted.agent.spool_file import FILE_NAME
 from smok_twisted.errors import StorageError, UserError
 from smok_twisted.framing.admission import Admission, AdmissionLimits
 from smok_twisted.framing.protocol import FramedFactory
+from smok_twisted.storage.records import Health
 from smok_twisted.testing import BankLine
 
 from .agent_in_memory import boiler
@@ -148,6 +150,18 @@ class Whole(TestCase):
         self.assertIn("in use by process", str(self.assertRaises(StorageError, second.startService)))
         stopped: Deferred[None] = first.stopService()
         return stopped
+
+    def test_the_disk_is_told_about_in_one_line_each(self) -> None:
+        """Full, well again, failed for good: only the last one ends the agent."""
+        events: list[Any] = []
+        self.patch(AgentService, "_log", Logger(observer=events.append))
+        failed: list[StorageError] = []
+        settings = AgentSettings(Address("127.0.0.1", 1), DEVICE_ID, SECRET, "tcp:127.0.0.1:502", self.folder)
+        service = AgentService(settings, reactor, on_failed=failed.append)
+        for state in ("disk-full", "ok", "failed", "closed"):
+            service._health_changed(Health(state, 0, f"because {state}"))
+        self.assertEqual([str(error) for error in failed], ["because failed"])
+        self.assertEqual(len(events), 3)
 
     def test_a_line_that_cannot_be(self) -> None:
         """Told when the service is made."""

@@ -7,11 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import fail, inlineCallbacks
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -144,6 +145,24 @@ class Keeping(SynchronousTestCase):
             self.add(number)
             self.spool.settle(number)
         self.assertEqual(self.writer.commits - before, 10)
+
+    def test_readings_that_cannot_be_read_back(self) -> None:
+        """Said to whoever runs the agent, in one line; nothing wrong is sent."""
+        broken: list[StorageError] = []
+        self.spool.on_broken = broken.append
+        self.add(1)
+        with closing(sqlite3.connect(self.folder / FILE_NAME)) as other, other:
+            other.execute("UPDATE round SET reports = x'00'")
+        self.assertEqual(self.kept(), [])
+        self.assertIn("damaged", str(broken[0]))
+
+    def test_readings_that_cannot_be_written(self) -> None:
+        """Said, and the next ones are tried all the same."""
+        events: list[Any] = []
+        self.patch(Spool, "_log", Logger(observer=events.append))
+        self.patch(self.writer, "submit", lambda write: fail(StorageError("16000 writes wait already")))
+        self.add(1)
+        self.assertEqual([event["reason"] for event in events], ["16000 writes wait already"])
 
     # -- nonces, secrets, addresses
 

@@ -531,6 +531,30 @@ class RealServer(SynchronousTestCase):
         self.assertEqual(self.server.notes.reasons, ["unknown-kid"])
         self.server.notes.reasons.clear()
 
+    def test_servers_are_dialled_from_now_on(self) -> None:
+        """F26: those that are addresses, over a restart too; the configured one stays among them."""
+        self.end.start()
+        self.end.flow(1)
+        self.device.session._below.send(messages.servers(["b.example:1", "no port:x", "[::1]:7"]))  # type: ignore[union-attr]
+        self.end.flow()
+        folder = self.end.spool._database.path.parent
+        self.end.kill()
+        self.end = AgentEnd(self.server, folder)
+        self.end.reachable = False
+        self.end.start()
+        self.end.flow(1800, step_seconds=5)
+        self.assertEqual(set(self.end.dialled), {("server.example", 2406), ("b.example", 1), ("::1", 7)})
+
+    def test_a_secret_of_no_suite_is_not_taken(self) -> None:
+        """A server that sends it is at fault: no KEYOK, and the old secret goes on."""
+        self.end.start()
+        self.end.flow(1)
+        self.device.session.update_key(1, b"n" * 21)  # type: ignore[union-attr]
+        self.end.flow()
+        self.assertFalse(self.end.connected)
+        self.end.until(lambda: self.end.connected)
+        self.assertEqual([one.kid for one in self.end.spool.secrets], [0])
+
     def test_goaway_is_obeyed(self) -> None:
         """It comes again after the pause that the server asked for."""
         self.end.start()

@@ -18,6 +18,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import LocalError
+from smok_twisted.tools.demo import main
 from smok_twisted.tools.demo_child import Child
 
 from .processes import Process, free_port, wait_until
@@ -136,10 +137,17 @@ class Demo(Folder):
         self.data.mkdir()
         (self.data / "smok.db").write_bytes(b"not a database at all" * 1000)
         demo = self.launch()
-        output = self.ended(demo)
+        self.assertRegex(self.ended(demo), r"\Asmok: daemon has ended [^\n]+smok.db is damaged[^\n]+daemon.log\n\Z")
         self.assertEqual(demo.exit_status, 1)
-        self.assertIn("smok.db", output)
-        self.assertIn("daemon.log", output)
+
+    def test_ports_from_the_environment(self):
+        """As `PORT=8081 make run` gives them; nothing is made when one is taken."""
+        self.patch(os, "environ", {**os.environ, "PORT": str(self.web), "SMOK4_PORT": str(self.smok4)})
+        for port in (self.web, self.smok4):
+            with socket.create_server(("127.0.0.1", port)):
+                error = self.assertRaises(LocalError, main, ["--data-dir", str(self.data)])
+            self.assertIn(f"port {port} ", str(error))
+        self.assertFalse(self.data.exists())
 
 
 class Children(Folder):

@@ -1,4 +1,4 @@
-"""Secrets at rest: wrapped under a key file that only its owner can read (issue "first light", "Handshake").
+"""Secrets at rest: wrapped under a key file that only its owner can read.
 
 XChaCha20-Poly1305 (RFC 8439, draft-irtf-cfrg-xchacha-03) with random nonces; device id, kid and suite are
 authenticated with each secret, so that a wrapped secret cannot be moved to another device.

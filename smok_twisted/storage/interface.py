@@ -49,7 +49,8 @@ class Store(Protocol):
 
         All of it becomes durable together. A batch at or below the cursor of the same boot is stored already:
         nothing changes. Any other is new, also one whose number this boot used 65,536 batches ago; another
-        boot replaces the cursor. An older reading never replaces a newer latest one.
+        boot replaces the cursor. An older reading never replaces a newer latest one. A batch does not become
+        durable while an earlier one of its device may still fail: the cursor would hide that one for ever.
         """
 
     def reports(

@@ -151,8 +151,8 @@ def _watch(
     until = time.monotonic() + longest_seconds
     while not asked_to_stop.wait(LOOK_SECONDS):
         for child in children:
-            child.tell_news()
             child.check()
+            child.tell_news()
         if is_enough():
             return
         if time.monotonic() > until:

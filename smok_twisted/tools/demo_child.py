@@ -41,17 +41,16 @@ class Child:
     def tell_news(self) -> None:
         """Print the important ones of the lines that have come."""
         for line in self._news:
-            text = one_line(_ORIGIN.sub("", line.rstrip()))
-            self._last_line = text or self._last_line
+            self._last_line = line
             if _IMPORTANT.search(line):
-                print(f"{self._name}: {text}", flush=True)
+                print(f"{self._name}: {_plain(line)}", flush=True)
 
     def check(self) -> None:
         """Raises LocalError when it has ended by itself."""
         status = self._process.poll()
         if status is not None:
-            self.tell_news()
-            raise LocalError(f"{self._name} has ended (status {status}): {self._last_line}; its log is {self.log}")
+            last_line = [self._last_line, *self._news][-1]
+            raise LocalError(f"{self._name} has ended (status {status}): {_plain(last_line)}; its log is {self.log}")
 
     def stop(self) -> None:
         """Ask it to end, wait, and end it after the grace."""
@@ -61,3 +60,7 @@ class Child:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(seconds)
         self._news.close()
+
+
+def _plain(line: str) -> str:
+    return one_line(_ORIGIN.sub("", line.rstrip()))
