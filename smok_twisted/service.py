@@ -25,6 +25,7 @@ from .cipher.rabbit import compiled
 from .cipher.record import Suite
 from .clock import rfc3339, wall_clock_us
 from .devices.commands import Commands
+from .devices.device import Session
 from .devices.enrolment import Enrolment
 from .devices.pressure import Pressure
 from .devices.registry import Registry
@@ -169,7 +170,7 @@ class SmokService(Service):
         self.registry.on_removed = realm.forget
         admission = Admission(AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second))
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.devices_factory = factory = smok4_factory(
+        factory = smok4_factory(
             keyring,
             self.enrolment.slots_changed,
             realm,
@@ -262,14 +263,16 @@ class SmokService(Service):
     @inlineCallbacks
     def _drain(self) -> Generator[Any, Any, None]:
         """GOAWAY in slices: the devices of a whole fleet do not come back at the same moment."""
-        sessions = [one.session for one in self.registry.devices.values() if one.session is not None]
+        sessions = self._sessions()
         for number, session in enumerate(sessions):
             session.go_away(number // 50, 10 + len(sessions) // 50)
         yield self._within(self._settled)
-        for device in self.registry.devices.values():
-            if device.session is not None:
-                device.session.close("drained")
-        yield self._within(lambda: not self.devices_factory.connections)
+        for session in self._sessions():
+            session.close("drained")
+        yield self._within(lambda: not self._sessions())
+
+    def _sessions(self) -> list[Session]:
+        return [one.session for one in self.registry.devices.values() if one.session is not None]
 
     def _settled(self) -> bool:
         return all(device.ledger.settled for device in self.registry.devices.values())

@@ -63,6 +63,16 @@ class Refusals(Stand):
         self.daemon.start()  # and nothing of the first try stands in the way
         self.assertEqual(self.daemon.end(), -signal.SIGTERM)
 
+    def test_a_web_port_that_is_taken(self) -> None:
+        """The same for the page."""
+        with socket.create_server(("127.0.0.1", self.daemon.web)):
+            self.assertIn("[listen] web = ", self.daemon.refusal())
+
+    def test_a_folder_that_cannot_be_made(self) -> None:
+        """Or where there is a file already."""
+        self.daemon.data_dir.write_text("a file")
+        self.assertIn(f"data_dir {self.daemon.data_dir}", self.daemon.refusal())
+
     def test_a_key_file_that_others_may_read(self) -> None:
         """The line says how to mend it."""
         self.daemon.start()

@@ -32,7 +32,7 @@ class DialTimes:
     """Seconds; the defaults of the design note."""
 
     connect_seconds: float = 30.0
-    login_seconds: float = 60.0  #: no WELCOME within this ends the attempt
+    login_seconds: float = 90.0  #: no WELCOME within this ends the attempt; a server may let a clone wait for 60 s
     first_pause_seconds: float = 5.0  #: at most so long after the first failure
     longest_pause_seconds: float = 600.0
     steady_seconds: float = 600.0  #: a session that held for so long makes the pause small again
@@ -146,8 +146,10 @@ class Dialer:
         self._address = self._next_address()
         try:
             self._connection = await self._connect(self._address)
-        except (ConnectError, ConnectingCancelledError, TimeoutError, OSError, LocalError) as error:
-            return f"no connection to {self._address}: {str(error) or 'no answer'}"
+        except TimeoutError:
+            return f"no connection to {self._address}: no answer within {self._times.connect_seconds:g} s"
+        except (ConnectError, ConnectingCancelledError, OSError, LocalError) as error:
+            return f"no connection to {self._address}: {error}"
         mood = await self._gone
         self._connection = None
         return f"{'no login at' if self._welcomed_seconds is None else 'lost'} {self._address}: {mood}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import WallClock
@@ -72,6 +73,8 @@ Stored = Callable[[tuple[Report, ...], float], None]
 class Device:
     """See the module. ``views`` holds a ``PlanView`` for each plan that was ever told to the device."""
 
+    log = Logger()
+
     def __init__(
         self,
         record: DeviceRecord,
@@ -110,6 +113,7 @@ class Device:
 
     def attach(self, session: Session) -> None:
         """A newer, proven session takes over at once; orders of the old one end as unknown."""
+        self.log.info("{device}: connected from {source}", device=self.record.name, source=session.source)
         old, self.session = self.session, session
         if old is not None:
             self.orders.disconnected()
@@ -122,6 +126,9 @@ class Device:
 
     def detach(self, session: Session, mood: str) -> None:
         """A session has ended, ``mood`` says how; another one may have replaced it already."""
+        self.log.info(
+            "{device}: session from {source} ended: {mood}", device=self.record.name, source=session.source, mood=mood
+        )
         if mood == "bad-tag":
             self._bad_tag()
         if self.session is session:
