@@ -137,10 +137,10 @@ class Dialling(SynchronousTestCase):
         self.assertIn("no results for hostname lookup", self.lines()[0])
 
     def test_no_welcome_ends_the_attempt(self) -> None:
-        """A server that accepts and says nothing is left after 60 s."""
+        """A server that accepts and says nothing is left after 90 s."""
         self.answer = self.accept
         self.dialer.start()
-        self.clock.advance(59)
+        self.clock.advance(89)
         self.assertFalse(self.transport.disconnecting)
         self.clock.advance(1)
         self.assertTrue(self.transport.disconnecting)

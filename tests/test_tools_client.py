@@ -29,10 +29,11 @@ class Peer:
         connection, _ = self._listening.accept()
         with connection, self._listening:
             self.got = connection.recv(65536)
-            if self._answer is None:
-                connection.recv(1)
-            else:
+            if self._answer is not None:
                 connection.sendall(self._answer)
+            else:  # head and body may come one after the other
+                while connection.recv(65536):
+                    pass
 
     def join(self) -> None:
         self._thread.join(10)
