@@ -178,7 +178,7 @@ class SmokService(Service):
             admission=admission,
             observer=self._witness,
             random=self._random,
-            connections_at_most=descriptors - _SPARE_DESCRIPTORS,
+            connections_at_most=max(descriptors - _SPARE_DESCRIPTORS, descriptors // 2),
         )
         self.metrics.gauge("connections", "Open connections of devices", lambda: len(factory.connections))
         self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)

@@ -98,12 +98,13 @@ class Daemon:
             "[limits]\nper_source = 2000\naccepts_per_second = 1000.0\n"
         )
         self.data_dir = folder / "smok-data"
+        self.preamble = ""  #: Python that is run before twistd
         self.process: Process | None = None
 
     def launch(self) -> Process:
         """Start it and do not wait."""
         arguments = ("-n", "--pidfile=", "smok", "--config", str(self.config))
-        self.process = Process(self.folder / "daemon.log", "-c", _TWISTD, *arguments)
+        self.process = Process(self.folder / "daemon.log", "-c", self.preamble + _TWISTD, *arguments)
         return self.process
 
     def refusal(self) -> str:

@@ -176,6 +176,32 @@ class Stopping(Stand):
         self.assertFalse(values["connected"])
 
 
+class Crowd(Stand):
+    def test_file_descriptors_run_out(self) -> None:
+        """F10: new connections are refused first; who is logged in goes on, and so does the page."""
+        self.daemon.preamble = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
+        self.daemon.start()
+        device = self.device()
+        crowd = [socket.create_connection(("127.0.0.1", self.daemon.smok4), 5) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in crowd])
+        device.send_data(1, [Round(0, (Report(0, (0, 1)),))])
+        self.assertEqual(device.receive(), Ack(1))
+        self.assertTrue(self.daemon.api("GET", "/devices/counter/values")["connected"])
+        assert self.daemon.process is not None
+        self.assertIn("too-many-connections", self.daemon.process.output())
+        for one in crowd:
+            one.close()
+        device.bye()
+        wait_until(lambda: self.returns(device), "a place for the device", 10)
+
+    @staticmethod
+    def returns(device: IndependentDevice) -> bool:
+        try:
+            return device.connect().cursor == 1
+        except OSError:
+            return False
+
+
 class FullDisk(Stand):
     """On a small file system of its own."""
 
