@@ -167,7 +167,7 @@ class SmokService(Service):
         smok4, limits = self.settings.smok4, self.settings.limits
         times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
         realm = DeviceRealm(self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept)
-        self.registry.on_removed = realm.forget
+        self.registry.on_removed.append(realm.forget)
         admission = Admission(AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second))
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         factory = smok4_factory(

@@ -58,7 +58,7 @@ class Registry:
         stored: Stored = lambda reports, seconds: None,
     ) -> None:
         self.devices: dict[int, Device] = {}
-        self.on_removed: Callable[[Device], None] = lambda device: None
+        self.on_removed: list[Callable[[Device], None]] = []
         self._pressure = pressure or Pressure()
         self._stored = stored
         self._store = store
@@ -149,7 +149,8 @@ class Registry:
         """Forget a device and end its session."""
         yield self._store.remove_device(device.record.device_id)
         self._forget(device)
-        self.on_removed(device)
+        for removed in self.on_removed:
+            removed(device)
         if device.session is not None:
             device.session.close("removed")
 

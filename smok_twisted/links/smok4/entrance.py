@@ -6,7 +6,6 @@ a credential in use twice lets the newest wait (design note smok4, "Nonces", "Cl
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from ...clock import WallClock
+from ...devices.allow import check_allowed
 from ...errors import RemoteError
 from ...handshake.cred import Attachment, IDeviceAvatar, ProvenDevice
 from ...handshake.nonces import NonceMemory, Verdict
@@ -40,7 +40,7 @@ class Entrance:
 
     def attach(self, proven: ProvenDevice) -> Deferred[Attachment]:
         """See ``IDeviceAvatar``. Raises RemoteError("not-allowed") outside the device's allow entry."""
-        self._check_allowed(proven.source)
+        check_allowed(self.device.record, proven.source, self._realm.wall_clock())
         self._check_nonce(proven)
         session = self.device.session
         if session is not None and self._takeovers.in_use_twice(session.source, proven.source):
@@ -62,13 +62,6 @@ class Entrance:
         timer = self._realm.clock.callLater(WAIT_SECONDS, lambda: waiting.callback(self._attachment(proven)))
         return waiting
 
-    def _check_allowed(self, source: str) -> None:
-        record = self.device.record
-        if record.allow_until_us is not None and self._realm.wall_clock() > record.allow_until_us:
-            raise RemoteError("not-allowed", f"{record.name}: its allow entry has ended")
-        if record.allow_from and not any(_lies_in(source, network) for network in record.allow_from):
-            raise RemoteError("not-allowed", f"{record.name}: {source} is in none of {', '.join(record.allow_from)}")
-
     def _check_nonce(self, proven: ProvenDevice) -> None:
         verdict = self._nonces.seen(proven.proven.hello)
         self._realm.keep_nonces(self.device, self._nonces)
@@ -76,14 +69,6 @@ class Entrance:
             text = "it used a nonce twice and is read-only until `smok device set NAME --may-write`"
             self._realm.registry.tell(self.device, "nonce-repeated", text, "high")
             self._realm.registry.change(self.device, read_only=True).addErrback(self._realm.not_kept)
-
-
-def _lies_in(source: str, network: str) -> bool:
-    """``source`` as ``framing.admission.source_of`` gives it: an address or the /64 of one."""
-    try:
-        return ipaddress.ip_network(source).subnet_of(ipaddress.ip_network(network))  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        return False
 
 
 @implementer(IRealm)
