@@ -27,6 +27,7 @@ from .clock import rfc3339, wall_clock_us
 from .devices.commands import Commands
 from .devices.device import Session
 from .devices.enrolment import Enrolment
+from .devices.keeping import Keeping
 from .devices.pressure import Pressure
 from .devices.registry import Registry
 from .errors import LocalError, StorageError, UserError
@@ -34,12 +35,14 @@ from .framing.admission import Admission, AdmissionLimits
 from .framing.protocol import FramedFactory
 from .handshake.credentials import Vault, read_key_file
 from .handshake.keyring import Keyring
+from .links.p24.entrance import Doorkeeper
+from .links.p24.server import P24Times
 from .links.smok4.entrance import DeviceRealm
 from .links.smok4.server import SessionTimes
 from .observe.metrics import Metrics
 from .observe.witness import Witness
 from .settings import Settings
-from .stack import smok4_factory
+from .stack import p24_factory, smok4_factory
 from .storage.memory import MemoryStore
 from .storage.records import Health
 from .storage.sqlite import SqliteStore
@@ -92,7 +95,7 @@ class SmokService(Service):
         self._random = random
         self._store = store
         self._started: Deferred[None] | None = None
-        self._witness = Witness("smok4", self.metrics, reactor, self._alarm)
+        self._witnesses = {name: Witness(name, self.metrics, reactor, self._alarm) for name in ("smok4", "p24")}
 
     # -- twisted.application
 
@@ -111,7 +114,8 @@ class SmokService(Service):
             yield listener.port.stopListening()
         if hasattr(self, "registry"):
             yield self._drain()
-        self._witness.stop()
+        for witness in self._witnesses.values():
+            witness.stop()
         if self._store is not None:
             yield self._store.close()
 
@@ -133,11 +137,15 @@ class SmokService(Service):
         self.registry.load(snapshot)
         self.enrolment = Enrolment(self.registry, self.store, keyring, vault, wall_clock_us, self._random)
         self.enrolment.load(snapshot)
-        self.commands = Commands(self.store, self._reactor, wall_clock_us, lambda: uuid4().hex)
+        self.commands = Commands(
+            self.store, self._reactor, wall_clock_us, lambda: uuid4().hex, self.metrics.command_settled
+        )
         self.commands.recover(snapshot.pending)
         yield self.registry.start()
-        yield self._listen("web", self._web_site(data_dir, key))
-        yield self._listen("smok4", self._smok4_factory(keyring, snapshot.nonces))
+        self._watch_door()
+        yield self._listen("web", lambda: self._web_site(data_dir, key))
+        yield self._listen("smok4", lambda: self._smok4_factory(keyring, snapshot.nonces))
+        yield self._listen("p24", lambda: self._p24_factory(keyring))
         self._announce()
 
     @property
@@ -164,25 +172,51 @@ class SmokService(Service):
         self._store = MemoryStore() if kind == "memory" else SqliteStore(data_dir / "smok.db", self._reactor, signals)
 
     def _smok4_factory(self, keyring: Keyring, nonces: dict[int, bytes]) -> FramedFactory:
-        smok4, limits = self.settings.smok4, self.settings.limits
+        smok4 = self.settings.smok4
         times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
         realm = DeviceRealm(self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept)
         self.registry.on_removed.append(realm.forget)
-        admission = Admission(AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second))
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        factory = smok4_factory(
+        return smok4_factory(
             keyring,
             self.enrolment.slots_changed,
             realm,
             suites=[Suite(number) for number in smok4.suites],
-            admission=admission,
-            observer=self._witness,
+            admission=self._admission,
+            observer=self._witnesses["smok4"],
             random=self._random,
-            connections_at_most=max(descriptors - _SPARE_DESCRIPTORS, descriptors // 2),
+            connections_at_most=self._connections_at_most,
         )
-        self.metrics.gauge("connections", "Open connections of devices", lambda: len(factory.connections))
+
+    def _p24_factory(self, keyring: Keyring) -> FramedFactory:
+        keeping = Keeping(
+            self.store, self._reactor, self.registry.tell, self.pressure, self.metrics.stored, self.metrics.lost.inc
+        )
+        doorkeeper = Doorkeeper(
+            self.registry,
+            lambda device_id: bool(keyring.slots(device_id)),
+            keeping.keep,
+            self._reactor,
+            wall_clock_us,
+            P24Times(),
+            self.settings.p24.window,
+        )
+        self.registry.on_removed.append(doorkeeper.forget)
+        return p24_factory(
+            doorkeeper,
+            self._reactor,
+            admission=self._admission,
+            observer=self._witnesses["p24"],
+            connections_at_most=self._connections_at_most,
+        )
+
+    def _watch_door(self) -> None:
+        """One count of strangers for all ports."""
+        limits = self.settings.limits
+        limit = AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second)
+        self._admission = admission = Admission(limit)
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._connections_at_most = max(descriptors - _SPARE_DESCRIPTORS, descriptors // 2)
         self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)
-        return factory
 
     def _web_site(self, data_dir: Path, key: bytes) -> Any:
         token = read_token_file(data_dir / "admin.token", self._random)
@@ -201,12 +235,12 @@ class SmokService(Service):
         return make_site(services, self._reactor)
 
     @inlineCallbacks
-    def _listen(self, name: str, factory: Any) -> Generator[Any, Any, None]:
+    def _listen(self, name: str, factory: Callable[[], Any]) -> Generator[Any, Any, None]:
         description = getattr(self.settings.listen, name)
         if not description:
             return
         try:
-            port = yield serverFromString(self._reactor, description).listen(factory)
+            port = yield serverFromString(self._reactor, description).listen(factory())
         except CannotListenError as error:
             raise UserError(f"[listen] {name} = {description!r} cannot be opened: {error.socketError}") from None
         except ValueError as error:
@@ -216,10 +250,11 @@ class SmokService(Service):
     def _announce(self) -> None:
         """What a newcomer needs: what listens where, the first device, the page."""
         addresses = {listener.name: listener.address for listener in self.listeners}
-        for name in ("p24", "gateway"):
-            if getattr(self.settings.listen, name):
-                self.log.warn("[listen] {name} is not served by this version", name=name)
+        if self.settings.listen.gateway:
+            self.log.warn("[listen] gateway is not served by this version")
         self.log.info("devices dial in at {address} (SMOK/4)", address=addresses.get("smok4", "nowhere: it is off"))
+        if "p24" in addresses:
+            self.log.info("first-generation devices dial in at {address} (P24)", address=addresses["p24"])
         kind = "compiled" if compiled() else "pure Python: no compiler was there at the installation"
         self.log.info("store: {store}, cipher: {kind}", store=self.settings.storage.kind, kind=kind)
         if not self.registry.devices:

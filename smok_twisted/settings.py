@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -136,6 +136,13 @@ class Smok4:
 
 
 @dataclass(frozen=True)
+class P24:
+    """[p24]"""
+
+    window: int = _setting(1, _number(int, 1, 100))
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole file; every section and key may be left out."""
 
@@ -144,6 +151,7 @@ class Settings:
     storage: Storage = Storage()
     limits: Limits = Limits()
     smok4: Smok4 = Smok4()
+    p24: P24 = P24()
 
 
 def load(path: Path) -> Settings:
@@ -160,10 +168,7 @@ def load(path: Path) -> Settings:
 def read(table: dict[str, Any], path: Path) -> Settings:
     """Settings from parsed TOML that came from ``path``. Raises UserError."""
     settings: Settings = _section(Settings, table, str(path), "")
-    data_dir = path.parent / settings.daemon.data_dir
-    return Settings(
-        Daemon(settings.daemon.name, data_dir), settings.listen, settings.storage, settings.limits, settings.smok4
-    )
+    return replace(settings, daemon=replace(settings.daemon, data_dir=path.parent / settings.daemon.data_dir))
 
 
 def _section(kind: Any, table: Any, file: str, name: str) -> Any:

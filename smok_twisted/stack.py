@@ -17,10 +17,13 @@ from .handshake.cred import KeyringChecker
 from .handshake.keyring import Keyring, Slot
 from .handshake.machine import Find, ServerHandshake
 from .handshake.protocol import ServerLogin
+from .interfaces import Above
+from .links.p24.entrance import Doorkeeper, P24Login
 from .links.smok4.entrance import DeviceRealm
 
 HELLO_OCTETS = 20
 CHOICE_OCTETS = 9
+INIT_OCTETS = 12
 
 #: What ``framing.protocol.FramedFactory`` asks for each new connection.
 Stack = Callable[[], tuple[FrameDecoder, RecordLayer]]
@@ -67,3 +70,14 @@ def smok4_factory(
         random=random,
     )
     return FramedFactory(stack, realm.clock, admission, observer, connections_at_most=connections_at_most)
+
+
+def p24_factory(
+    doorkeeper: Doorkeeper, clock: Any, *, admission: Admission, observer: Observer, connections_at_most: int
+) -> FramedFactory:
+    """The daemon's P24 listener: framing -> the init and, once accepted, the session of a device."""
+
+    def layers() -> tuple[FrameDecoder, Above[bytes]]:
+        return FrameDecoder(INIT_OCTETS), P24Login(doorkeeper)
+
+    return FramedFactory(layers, clock, admission, observer, connections_at_most=connections_at_most)

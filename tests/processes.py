@@ -91,10 +91,11 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.smok4, self.web = free_port(), free_port()
+        self.smok4, self.p24, self.web = free_port(), free_port(), free_port()
         self.config = folder / "smok.toml"
         self.config.write_text(
             f'[listen]\nsmok4 = "tcp:{self.smok4}:interface=127.0.0.1"\nweb = "tcp:{self.web}:interface=127.0.0.1"\n'
+            f'p24 = "tcp:{self.p24}:interface=127.0.0.1"\n'
             "[limits]\nper_source = 2000\naccepts_per_second = 1000.0\n"
         )
         self.data_dir = folder / "smok-data"

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from . import pymodbus_slave
 from .independent_device import IndependentDevice, Plan, Report, Round
 from .kill_loop import run as kill_loop
+from .p24_box import P24Box
 from .processes import ApiError, Daemon, Process, free_port, listens, wait_until
 
 MODEL = """
@@ -261,6 +262,33 @@ class System(SynchronousTestCase):
             again = self.independent(device, suite=suite)
             self.assertEqual(again.connect().cursor, 1)
             again.close()
+
+    def test_a_first_generation_device(self) -> None:
+        """P24: accepted by its allow entry only, marked as unauthenticated, polled by plan, written to when allowed."""
+        self.refused_p24(0x30001)
+        allowed = {"link": "p24", "id": "0x30001", "from": ["127.0.0.0/8"]}
+        self.daemon.api("POST", "/devices", {"name": "old", "model": "plant", **allowed})
+        box = P24Box(self.daemon.p24, 0x30001)
+        box.registers = dict(pymodbus_slave.HOLDING)
+        box.coils = dict(pymodbus_slave.COILS)
+        box.start()
+        self.addCleanup(box.close)
+        wait_until(lambda: self.values("old")["outside"]["value"] is not None, "the first values")
+        wait_until(lambda: {name: one["value"] for name, one in self.values("old").items()} == VALUES, "all values")
+        self.assertEqual({one["quality"] for one in self.values("old").values()}, {"unauthenticated"})
+        command = {"point": "setpoint", "value": 60}
+        refused = self.assertRaises(ApiError, self.daemon.api, "POST", "/devices/old/commands", command)
+        self.assertEqual(refused.status, 403)
+        self.daemon.api("PATCH", "/devices/old", {"may_write": True})
+        done = self.daemon.api("POST", "/devices/old/commands", command, Prefer="wait=30")
+        self.assertEqual((done["state"], done["read_back"], box.registers[11]), ("confirmed", 60.0, 600))
+        series = wait_until(lambda: self.series_of("old", "setpoint", 3), "its history")
+        self.assertIn(60.0, series["value"])
+
+    def refused_p24(self, device_id: int) -> None:
+        stranger = P24Box(self.daemon.p24, device_id)
+        stranger.run()
+        self.assertEqual(stranger.accepted, b"\x01\xfe")
 
     def test_kill_9_under_load(self) -> None:
         """Three cycles of what ``make soak`` does a hundred times: nothing acknowledged is missing or there twice."""

@@ -75,15 +75,23 @@ class Command:
 
 
 class Commands:
-    """All commands of the daemon. ``new_id()`` gives a text that no other command has."""
+    """All commands of the daemon. ``new_id()`` gives a text that no other command has, ``settled`` hears of ends."""
 
     log = Logger()
 
-    def __init__(self, store: Store, clock: Any, wall_clock: WallClock, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Any,
+        wall_clock: WallClock,
+        new_id: Callable[[], str],
+        settled: Callable[[str], None] = lambda state: None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wall_clock = wall_clock
         self._new_id = new_id
+        self._settled = settled
         self._running: dict[str, Command] = {}
         self._locks: dict[int, DeferredLock] = {}
 
@@ -272,6 +280,7 @@ class Commands:
     def _settle(self, command: Command, state: str, **body: Any) -> None:
         self._change(command, state, **body)
         command.tell()
+        self._settled(state)
         record, write = command.record, command.write
         detail = {"command": record.command_id, "state": state, "pdu": write.request.encode().hex(), **record.body}
         self._store.append_audit(

@@ -23,6 +23,7 @@ class Metrics:
         self.batches = self._counter("batches", "Batches that became durable")
         self.reports = self._counter("reports", "Rounds of readings that became durable")
         self.samples = self._counter("samples", "Register words and bits that became durable")
+        self.lost = self._counter("readings_lost", "Readings of devices without a memory that could not be stored")
         self.commands = self._counter("commands", "Writes to equipment that are settled", "state")
         self.commit = Histogram(
             "smok_batch_commit_seconds",
@@ -37,6 +38,10 @@ class Metrics:
         self.reports.inc(len(reports))
         self.samples.inc(sum(len(block.words) for report in reports for block in report.blocks))
         self.commit.observe(seconds)
+
+    def command_settled(self, state: str) -> None:
+        """A write to equipment has ended as this."""
+        self.commands.labels(state).inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody asks for it."""

@@ -15,11 +15,11 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from ...clock import WallClock
-from ...devices.allow import check_allowed
 from ...errors import RemoteError
 from ...handshake.cred import Attachment, IDeviceAvatar, ProvenDevice
 from ...handshake.nonces import NonceMemory, Verdict
 from ...handshake.takeover import WAIT_SECONDS, Takeovers
+from ..allow import check_allowed
 from .server import ServerSession, SessionTimes
 
 if TYPE_CHECKING:

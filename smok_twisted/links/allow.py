@@ -1,4 +1,4 @@
-"""A device's allow entry: from which networks it may come, and until when. Pure."""
+"""Whether the allow entry of a device covers where it comes from, and when (design notes product, p24). Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ..storage.records import DeviceRecord
 
 
 def check_allowed(record: DeviceRecord, source: str, now_us: int) -> None:
-    """Raise RemoteError("not-allowed") outside the entry; without networks a device may come from anywhere.
+    """Raise RemoteError("not-allowed") outside the entry; one without networks allows any.
 
-    ``source`` is what ``framing.admission.source_of`` gives.
+    ``source`` is as ``framing.admission.source_of`` gives it: an address or the /64 of one.
     """
     if record.allow_until_us is not None and now_us > record.allow_until_us:
         raise RemoteError("not-allowed", f"{record.name}: its allow entry has ended")
@@ -20,7 +20,6 @@ def check_allowed(record: DeviceRecord, source: str, now_us: int) -> None:
 
 
 def _lies_in(source: str, network: str) -> bool:
-    """``source`` is an address, or the /64 of one."""
     try:
         return ipaddress.ip_network(source).subnet_of(ipaddress.ip_network(network))  # type: ignore[arg-type]
     except (ValueError, TypeError):
