@@ -293,3 +293,17 @@ class Durations(SynchronousTestCase):
         """Anything else is refused with the accepted form."""
         for text in ("", "5", "s", "5 s", "-5s", "5S", "1.5s", "5s ", "5m5s", "9999999999s", "٣s"):
             self.assertIn("such as 500ms", str(self.assertRaises(UserError, parse_duration_ms, text)))
+
+
+class Bombs(SynchronousTestCase):
+    def test_a_key_of_many_parts(self) -> None:
+        """Eight kilobytes of dotted key would take 65 MB: refused before anybody parses it."""
+        for text in ("a" + ".a" * 4000 + " = 1", "x = { a" + " . a" * 100 + " = 1 }", '["b"' + '."b"' * 100 + "]"):
+            self.assertIn("no keys of many parts", str(self.assertRaises(UserError, parse_map, text)))
+        self.assertIn("at most 262144", str(self.assertRaises(UserError, parse_map, "#" * 262_145)))
+
+    def test_dots_elsewhere_are_no_keys(self) -> None:
+        """In texts and comments they are what they are."""
+        dots = "." * 50
+        text = f'name = "m"\ntitle = "{dots}"\n# {dots}\n[[point]]\nname = "p"\nregister = "coil"\naddress = 1\n'
+        self.assertEqual(parse_map(text).title, dots)

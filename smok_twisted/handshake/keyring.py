@@ -25,6 +25,9 @@ class Slot:
     created_us: int  #: wall clock
     logins: int = 0  #: successful ones, counted up to ``LOGINS_TO_RETIRE``
 
+#: Fills the places of slots that a device does not have: a look-up always walks two.
+_NOBODY = Slot(-1, Suite.RABBIT_SHA1, b"", 0)
+
 
 def live(slots: tuple[Slot, ...], now_us: int) -> tuple[Slot, ...]:
     """``slots`` (older first) without the one that has retired; never before the first login with the new one."""
@@ -71,13 +74,14 @@ class Keyring:
         """The secret to continue a login on. Equal work for known, unknown and revoked ids."""
         decoy = decoy_secret(self._node_secret, device_id, kid, suite)
         known = self._slots.get(device_id)
+        secret, genuine = decoy, False
         refusal = "unknown-device" if known is None else "unknown-kid" if known else "revoked"
-        for slot in live(known or (), self._wall_clock_us()):
-            if slot.kid == kid and slot.suite == suite:
-                return Candidate(slot.secret, True, "wrong-secret")
-            if slot.kid == kid:
-                refusal = "wrong-suite"
-        return Candidate(decoy, False, refusal)
+        for slot in (*live(known or (), self._wall_clock_us()), _NOBODY, _NOBODY)[:2]:
+            if slot.kid == kid and not genuine:
+                genuine = slot.suite == suite
+                secret = slot.secret if genuine else decoy
+                refusal = "wrong-secret" if genuine else "wrong-suite"
+        return Candidate(secret, genuine, refusal)
 
     def logged_in(self, device_id: int, secret: bytes) -> bool:
         """Count a login with ``secret``. False: it is not, or no longer, one of the device's."""

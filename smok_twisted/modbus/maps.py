@@ -7,6 +7,7 @@ file, the line (of a syntax error) or the key, the reason and the accepted form.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,12 @@ TOP_KEYS = ("name", "title", "unit_id", "interval", "report", "byte_order", "max
 FORBIDDEN_KEYS = ("register", "from", "to")
 FORBIDDEN_FORM = 'an array such as [{ register = "holding", from = 100, to = 120 }]'
 NAME = r"[a-z0-9-]+"
+#: tomllib takes memory that grows with the square of a dotted key's length; no key of ours has even one dot.
+MAX_TEXT = 262_144
+STRING_OR_COMMENT = re.compile(
+    r'''""".*?"""|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
+)
+DEEP_KEY = re.compile(r"(?:[\w \t-]*\.){9}")
 VERSION_DIGITS = 16
 #: What fits one block of a SMOK/4 plan.
 MAX_REGISTERS = 120
@@ -85,6 +92,8 @@ def parse_map(text: str, source: str = "register map") -> RegisterMap:
 
 
 def _load(text: str, source: str) -> dict[str, Any]:
+    if len(text) > MAX_TEXT or DEEP_KEY.search(STRING_OR_COMMENT.sub("", text)):
+        raise UserError(f"{source}: a register map has at most {MAX_TEXT} characters, and no keys of many parts")
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
