@@ -26,7 +26,7 @@ from .server_in_memory import DeviceEnd, Server
 
 IS_TIMED = os.environ.get("SMOK_HYPOTHESIS") == "wander"
 #: What a parser may hold at most while it is at work on ``INPUT_OCTETS``.
-MEMORY_OCTETS = 512 * 1024
+MEMORY_OCTETS = 1024 * 1024
 
 
 def inputs(name: str) -> st.SearchStrategy[bytes]:
@@ -70,7 +70,7 @@ class Parsers(SynchronousTestCase):
         self.assertEqual({path.name for path in CORPUS.iterdir()}, PARSERS.keys())
 
     def test_memory(self) -> None:
-        """2 KiB of input never become more than 512 KiB, not even for a moment."""
+        """2 KiB of input never become more than 1 MiB, not even for a moment."""
         for name, parser in PARSERS.items():
             seeds, random = corpus(name), Random(4)
             for octets in [*seeds, *(damaged(random.choice(seeds), seeds, random) for _ in range(60))]:
