@@ -1,0 +1,162 @@
+"""The last octets of one device's conversations, kept while somebody wants them, exported as pcap.
+
+Framing feeds a ``Tap`` with every octet of its connection; it keeps no more than how the conversation began, without
+which nobody can open its records. A ``Capture`` listens to the taps of one device. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from ..clock import WallClock
+from .export import export
+from .segments import Endpoint
+from .streams import Conversation, Piece
+
+#: Of each side of a connection, kept always: the opening and the login (20 and 28 octets in suite 2 of SMOK/4).
+HEAD_OCTETS = 48
+#: A capture ends so long after it was last asked for.
+WANTED_SECONDS = 3600
+#: Connections of the device that one capture remembers.
+CONNECTIONS_AT_MOST = 16
+_HEAD = Struct(">q?B")  # time, from the client, octets that follow
+#: What a piece costs beside its octets.
+_PIECE_OCTETS = 256
+
+
+class Tap:
+    """One connection of a device that dialled in. ``end`` is as in ``streams.Conversation``."""
+
+    __slots__ = ("_head", "_wall_clock", "capture", "end", "octets")
+
+    def __init__(self, wall_clock: WallClock) -> None:
+        self.capture: Capture | None = None
+        self.end = "open"
+        self.octets = [0, 0]  #: so far, of the server, then of the client
+        self._wall_clock = wall_clock
+        self._head = bytearray()  # packed, because every connection has one
+
+    @property
+    def head(self) -> Iterator[Piece]:
+        """How it began: the first octets of each side."""
+        at = 0
+        while at < len(self._head):
+            time_us, from_client, size = _HEAD.unpack_from(self._head, at)
+            at += _HEAD.size + size
+            yield Piece(time_us, from_client, bytes(self._head[at - size : at]))
+
+    def sent(self, octets: bytes) -> None:
+        """The daemon said something."""
+        self._heard(False, octets)
+
+    def received(self, octets: bytes) -> None:
+        """The device said something."""
+        self._heard(True, octets)
+
+    def _heard(self, from_client: bool, octets: bytes) -> None:
+        at = self.octets[from_client]
+        self.octets[from_client] = at + len(octets)
+        if at < HEAD_OCTETS:
+            part = octets[: HEAD_OCTETS - at]
+            self._head += _HEAD.pack(self._wall_clock(), from_client, len(part)) + part
+        if self.capture is not None:
+            self.capture.add(self, at, from_client, octets)
+
+
+class _Kept(NamedTuple):
+    tap: Tap
+    at: int  #: how many octets its side had said before
+    piece: Piece
+
+
+class Capture:
+    """A ring of what one device and the daemon said, in at most ``octets_at_most`` octets of memory and not older than
+    ``seconds``. It is on until ``WANTED_SECONDS`` after the last ``pcap``.
+    """
+
+    def __init__(self, wall_clock: WallClock, octets_at_most: int = 1 << 20, seconds: float = 3600.0) -> None:
+        self._wall_clock = wall_clock
+        self._octets_at_most = octets_at_most
+        self._kept_us = int(seconds * 1_000_000)
+        self._wanted_until_us = wall_clock() + WANTED_SECONDS * 1_000_000
+        self._octets = 0
+        self._ring: deque[_Kept] = deque()
+        self._ends: dict[Tap, tuple[Endpoint, Endpoint]] = {}  # oldest first
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody still wants it; it takes nothing more once nobody does."""
+        return self._wall_clock() < self._wanted_until_us
+
+    def listen(self, tap: Tap, client: Endpoint, server: Endpoint) -> None:
+        """A connection of the device: hear it from now on."""
+        tap.capture = self
+        self._ends[tap] = client, server
+        if len(self._ends) > CONNECTIONS_AT_MOST:
+            oldest = next(iter(self._ends))
+            del self._ends[oldest]
+            oldest.capture = None
+
+    def add(self, tap: Tap, at: int, from_client: bool, octets: bytes) -> None:
+        """Octets that came behind ``at`` others of the same side."""
+        now_us = self._wall_clock()
+        if now_us >= self._wanted_until_us:
+            self.stop()
+            return
+        self._ring.append(_Kept(tap, at, Piece(now_us, from_client, octets)))
+        self._octets += _PIECE_OCTETS + len(octets)
+        self._forget(now_us)
+
+    def stop(self) -> None:
+        """Hear nothing more, and forget everything."""
+        for tap in self._ends:
+            tap.capture = None
+        self._ends.clear()
+        self._ring.clear()
+        self._octets = 0
+        self._wanted_until_us = 0
+
+    def pcap(self) -> bytes:
+        """What is kept, as a file; somebody wants it, so go on. What was not kept is missing in it."""
+        now_us = self._wall_clock()
+        self._wanted_until_us = now_us + WANTED_SECONDS * 1_000_000
+        self._forget(now_us)
+        return export(self._conversation(tap) for tap in self._ends)
+
+    def _forget(self, now_us: int) -> None:
+        ring = self._ring
+        while ring and (self._octets > self._octets_at_most or ring[0].piece.time_us < now_us - self._kept_us):
+            self._octets -= _PIECE_OCTETS + len(ring.popleft().piece.octets)
+
+    def _conversation(self, tap: Tap) -> Conversation:
+        ring = [one for one in self._ring if one.tap is tap]
+        kept = [*_head(tap, ring), *ring]
+        begun_us = kept[0].piece.time_us if kept else self._wall_clock()
+        conversation = Conversation(*self._ends[tap], begun_us, is_whole=True, end=tap.end)
+        conversation.pieces += _joined(kept)
+        return conversation
+
+
+def _head(tap: Tap, ring: list[_Kept]) -> Iterator[_Kept]:
+    """How the conversation began, as far as ``ring`` does not tell: that is older than all of it."""
+    told = [min((at for _, at, piece in ring if piece.from_client == side), default=HEAD_OCTETS) for side in (0, 1)]
+    said = [0, 0]
+    for piece in tap.head:
+        side, at = piece.from_client, said[piece.from_client]
+        said[side] += len(piece.octets)
+        if at < told[side]:
+            yield _Kept(tap, at, piece._replace(octets=piece.octets[: told[side] - at]))
+
+
+def _joined(kept: Iterable[_Kept]) -> Iterator[Piece]:
+    """With a piece without octets where some are missing."""
+    said = [0, 0]
+    for _, at, piece in kept:
+        missing = at - said[piece.from_client]
+        if missing:
+            yield Piece(piece.time_us, piece.from_client, b"", missing)
+        yield piece
+        said[piece.from_client] = at + len(piece.octets)

@@ -1,0 +1,145 @@
+"""What is found in one conversation: readings, orders, faults, events and counts; and the same as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..clock import rfc3339
+from ..modbus.maps import RegisterMap
+from ..modbus.points import Point, Value
+from ..observe.streams import Conversation, Piece
+from ..readings import Table, quality_of
+
+Json = dict[str, Any]
+
+SIDES = ("server", "client")
+
+
+class Reading(NamedTuple):
+    """What a run of registers or bits held; ``words`` is empty when ``fault`` says why (see ``readings``)."""
+
+    time_us: int
+    unit: int
+    table: Table
+    start: int
+    words: tuple[int, ...]
+    fault: int = 0
+    batch: int | None = None  #: that brought it; None when it answers an order
+
+
+class Order(NamedTuple):
+    """A MODBUS request and what became of it: good, exception-N, wrong-reply, crc, unanswered; unchecked when we do
+    not know its function."""
+
+    time_us: int
+    unit: int
+    request: bytes
+    outcome: str
+    answer: bytes | None = None
+    answered_us: int | None = None
+
+
+class Remark(NamedTuple):
+    """Something that one side did: a fault or an event."""
+
+    time_us: int
+    from_client: bool
+    what: str
+    detail: str = ""
+
+
+@dataclass
+class Findings:
+    """One conversation. Lists of two are the server's, then the client's."""
+
+    conversation: Conversation
+    protocol: str = "unknown"
+    identity: Json = field(default_factory=dict)  #: who it was, as far as the protocol tells
+    readings: list[Reading] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    faults: list[Remark] = field(default_factory=list)
+    events: list[Remark] = field(default_factory=list)
+    messages: list[Counter[str]] = field(default_factory=lambda: [Counter(), Counter()])
+    octets: list[int] = field(default_factory=lambda: [0, 0])
+    missing: list[int] = field(default_factory=lambda: [0, 0])
+
+    def fault(self, piece: Piece, what: str, detail: str = "") -> None:
+        """The side that said ``piece`` broke the protocol, or cannot be understood."""
+        self.faults.append(Remark(piece.time_us, piece.from_client, what, detail))
+
+    def event(self, piece: Piece, what: str, detail: str = "") -> None:
+        """Something worth telling."""
+        self.events.append(Remark(piece.time_us, piece.from_client, what, detail))
+
+    def as_json(self, register_map: RegisterMap | None = None) -> Json:
+        """With ``register_map``, readings have the values of its points too."""
+        one = self.conversation
+        return {
+            "protocol": self.protocol,
+            "client": str(one.client),
+            "server": str(one.server),
+            "begun": rfc3339(one.begun_us),
+            "whole": one.is_whole,
+            "end": one.end,
+            **self.identity,
+            "octets": _by_side(self.octets),
+            "missing": _by_side(self.missing),
+            "packets": _by_side(one.packets),
+            "ip_octets": _by_side(one.ip_octets),
+            "messages": _by_side([dict(sorted(counts.items())) for counts in self.messages]),
+            "readings": [_reading(reading, register_map) for reading in self.readings],
+            "orders": [_order(order) for order in sorted(self.orders, key=lambda order: order.time_us)],
+            "faults": [_remark(remark) for remark in self.faults],
+            "events": [_remark(remark) for remark in self.events],
+        }
+
+
+def point_values(reading: Reading, register_map: RegisterMap) -> Iterable[tuple[Point, Value | None]]:
+    """The points of ``register_map`` that ``reading`` holds whole."""
+    for point in register_map.points:
+        at = point.address - reading.start
+        words = reading.words[at : at + point.words_count] if at >= 0 else ()
+        if (point.unit_id, point.table) == (reading.unit, reading.table) and len(words) == point.words_count:
+            yield point, point.decode(words)
+
+
+def _by_side(both: Iterable[Any]) -> Json:
+    return dict(sorted(zip(SIDES, both, strict=True)))
+
+
+def _reading(reading: Reading, register_map: RegisterMap | None) -> Json:
+    shape: Json = {
+        "time": rfc3339(reading.time_us),
+        "unit": reading.unit,
+        "table": reading.table.name.lower(),
+        "start": reading.start,
+        "words": list(reading.words),
+        "quality": quality_of(reading.fault),
+        "batch": reading.batch,
+    }
+    if register_map is not None:
+        shape["points"] = {point.name: value for point, value in point_values(reading, register_map)}
+    return shape
+
+
+def _order(order: Order) -> Json:
+    return {
+        "time": rfc3339(order.time_us),
+        "unit": order.unit,
+        "request": order.request.hex(),
+        "outcome": order.outcome,
+        "answer": None if order.answer is None else order.answer.hex(),
+        "answered": None if order.answered_us is None else rfc3339(order.answered_us),
+    }
+
+
+def _remark(remark: Remark) -> Json:
+    return {
+        "time": rfc3339(remark.time_us),
+        "from": SIDES[remark.from_client],
+        "what": remark.what,
+        "detail": remark.detail,
+    }

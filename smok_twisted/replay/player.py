@@ -1,0 +1,150 @@
+"""Who reads which conversation: by what it begins with, and by its port.
+
+``KINDS`` is the table of protocols; a new one is a line in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from ..errors import RemoteError
+from ..links.p24.commands import INIT_OCTETS
+from ..modbus import mbap, rtu
+from ..observe.streams import Conversation, Piece
+from .findings import Findings
+from .modbus import Rtu, Tcp
+from .p24 import P24
+from .smok4 import Smok4
+from .smok4_messages import Known
+
+#: The longest first frame of any protocol: what has not shown itself by then never does.
+OPENING_OCTETS = 260
+
+
+class Dialect(Protocol):
+    """Reads one conversation."""
+
+    def heard(self, piece: Piece) -> None:
+        """The next piece of either side."""
+
+    def ended(self) -> None:
+        """Nothing more comes."""
+
+
+class Kind(NamedTuple):
+    """One protocol."""
+
+    name: str
+    ports: tuple[int, ...]  #: of the server
+    begins: Callable[[bytes], bool]  #: whether the first octets of a side are of this kind
+    make: Callable[[Findings, Known], Dialect]
+
+
+def _is_init(octets: bytes) -> bool:
+    """Any u64, then version 0, and nothing more until the server has answered; nor is it MBAP of just that length."""
+    return len(octets) == INIT_OCTETS and not any(octets[8:]) and octets[2:6] != b"\0\0\0\6"
+
+
+def _is_rtu(octets: bytes) -> bool:
+    decoder = rtu.request_decoder()
+    decoder.feed(octets)
+    return isinstance(decoder.next(), rtu.Frame)
+
+
+def _is_mbap(octets: bytes) -> bool:
+    decoder = mbap.Decoder()
+    decoder.feed(octets)
+    try:
+        return decoder.next() is not None
+    except RemoteError:
+        return False
+
+
+#: Tried from above; a CRC that is right proves more than the zeros of MBAP do.
+KINDS = (
+    Kind("smok4", (2406,), lambda octets: octets.startswith(b"S4"), Smok4),
+    Kind("rtu", (), _is_rtu, lambda findings, known: Rtu(findings)),
+    Kind("p24", (2405,), _is_init, lambda findings, known: P24(findings)),
+    Kind("modbus-tcp", (502, 1502), _is_mbap, lambda findings, known: Tcp(findings)),
+)
+
+
+class Replay:
+    """``hear`` every piece of every conversation, then ``finish``; ``found`` is what they said."""
+
+    def __init__(self, known: Known | None = None) -> None:
+        self.found: dict[Conversation, Findings] = {}
+        self._known = known or Known()
+        self._players: dict[Conversation, _Player] = {}
+
+    def hear(self, conversation: Conversation, piece: Piece) -> None:
+        """The next piece, as ``streams.pieces`` gives it."""
+        if conversation not in self.found:
+            findings = self.found[conversation] = Findings(conversation)
+            self._players[conversation] = _Player(findings, self._known)
+        self._players[conversation].hear(piece)
+
+    def finish(self) -> list[Findings]:
+        """What each conversation said, in the order in which they spoke first."""
+        for player in self._players.values():
+            player.finish()
+        return list(self.found.values())
+
+
+def replay(heard: Iterable[tuple[Conversation, Piece]], known: Known | None = None) -> list[Findings]:
+    """All of it; see ``observe.streams.pieces``."""
+    player = Replay(known)
+    for conversation, piece in heard:
+        player.hear(conversation, piece)
+    return player.finish()
+
+
+class _Player:
+    """One conversation: its first pieces wait until it is clear what they are."""
+
+    def __init__(self, findings: Findings, known: Known) -> None:
+        self._findings = findings
+        self._known = known
+        self._waiting: list[Piece] = []
+        self._dialect: Dialect | None = None
+        self._is_decided = False
+
+    def hear(self, piece: Piece) -> None:
+        self._findings.octets[piece.from_client] += len(piece.octets)
+        self._findings.missing[piece.from_client] += piece.missing
+        if self._is_decided:
+            self._pass_on(piece)
+            return
+        self._waiting.append(piece)
+        if {one.from_client for one in self._waiting} == {True, False} or sum(self._findings.octets) >= OPENING_OCTETS:
+            self._decide()
+
+    def finish(self) -> None:
+        if not self._is_decided:
+            self._decide()
+        if self._dialect is not None:
+            self._dialect.ended()
+
+    def _decide(self) -> None:
+        kind = self._kind()
+        self._is_decided = True
+        if kind is not None:
+            self._findings.protocol = kind.name
+            self._dialect = kind.make(self._findings, self._known)
+        for piece in self._waiting:
+            self._pass_on(piece)
+        self._waiting = []
+
+    def _kind(self) -> Kind | None:
+        """What it begins with decides; where that tells nothing, its port."""
+        openings = [
+            b"".join(piece.octets for piece in self._waiting if piece.from_client is side) for side in (True, False)
+        ]
+        by_port = [kind for kind in KINDS if self._findings.conversation.server.port in kind.ports]
+        fitting = (kind for kind in (*by_port, *KINDS) if any(map(kind.begins, openings)))
+        return [*fitting, *by_port, None][0]
+
+    def _pass_on(self, piece: Piece) -> None:
+        if self._dialect is not None:
+            self._dialect.heard(piece)

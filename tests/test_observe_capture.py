@@ -1,0 +1,161 @@
+"""A capture of one device: on demand, bounded, over its reconnects, with the beginning that opens its records."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smok_twisted.observe.capture import CONNECTIONS_AT_MOST, HEAD_OCTETS, WANTED_SECONDS, Capture, Tap
+from smok_twisted.observe.pcap import PacketReader
+from smok_twisted.observe.segments import Endpoint
+from smok_twisted.observe.streams import Conversation, conversations
+
+SERVER = Endpoint("192.0.2.1", 2406)
+
+
+class CaptureCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now_us = 1_700_000_000_000_000
+        self.capture = Capture(self.wall_clock)
+        self.dialled = 0
+
+    def wall_clock(self) -> int:
+        return self.now_us
+
+    def dial(self, capture: Capture | None) -> Tap:
+        tap = Tap(self.wall_clock)
+        if capture is not None:
+            self.listen(capture, tap)
+        return tap
+
+    def listen(self, capture: Capture, tap: Tap) -> None:
+        self.dialled += 1
+        capture.listen(tap, Endpoint("198.51.100.7", 40000 + self.dialled), SERVER)
+
+    def later(self, seconds: float) -> None:
+        self.now_us += int(1_000_000 * seconds)
+
+    def read(self, capture: Capture | None = None) -> list[Conversation]:
+        pcap = (capture or self.capture).pcap()
+        return conversations(PacketReader(io.BytesIO(pcap), "capture"))
+
+    def said(self, capture: Capture | None = None) -> list[list[tuple[bool, bytes, int]]]:
+        return [[piece[1:] for piece in one.pieces] for one in self.read(capture)]
+
+
+class Whole(CaptureCase):
+    def test_everything_from_the_beginning(self) -> None:
+        """Both sides, their times, and how it ended."""
+        tap = self.dial(self.capture)
+        tap.received(b"hello")
+        self.later(0.25)
+        tap.sent(b"choice")
+        tap.received(100 * b"x")
+        tap.end = "closed by client"
+        (one,) = self.read()
+        octets = b"".join(piece.octets for piece in one.pieces if piece.from_client)
+        self.assertEqual(octets, b"hello" + 100 * b"x")
+        self.assertEqual(one.pieces[1].time_us - one.pieces[0].time_us, 250_000)
+        self.assertEqual((one.client.port, one.server, one.end), (40001, SERVER, "closed by client"))
+
+    def test_nothing_yet(self) -> None:
+        """A device that is not connected gives a capture without packets."""
+        self.assertEqual(self.read(), [])
+
+    def test_over_reconnects(self) -> None:
+        """Each connection is a conversation; only so many are remembered."""
+        for number in range(CONNECTIONS_AT_MOST + 3):
+            self.dial(self.capture).received(bytes([number]))
+        found = [piece[1] for ((piece,)) in self.said()]
+        self.assertEqual(found, [bytes([number]) for number in range(3, CONNECTIONS_AT_MOST + 3)])
+
+    def test_the_oldest_connection_is_not_heard_any_more(self) -> None:
+        """What is not exported is not kept."""
+        first = self.dial(self.capture)
+        for _ in range(CONNECTIONS_AT_MOST):
+            self.dial(self.capture)
+        self.assertIsNone(first.capture)
+
+
+class OnDemand(CaptureCase):
+    def test_the_beginning_is_always_there(self) -> None:
+        """Begun in the middle: the opening and the login, then a gap of the right length, then what was said since."""
+        tap = self.dial(None)
+        for octets in (b"h" * 20, b"l" * 20, b"d" * 1000):
+            tap.received(octets)
+        tap.sent(b"c" * 9)
+        self.listen(self.capture, tap)
+        tap.received(b"new")
+        tap.sent(b"new")
+        self.assertEqual(
+            self.said()[0],
+            [
+                (True, b"h" * 20, 0),
+                (True, b"l" * 20, 0),
+                (True, b"d" * (HEAD_OCTETS - 40), 0),
+                (False, b"c" * 9, 0),
+                (True, b"", 1040 - HEAD_OCTETS),
+                (True, b"new", 0),
+                (False, b"new", 0),
+            ],
+        )
+
+    def test_a_connection_that_nobody_wants_costs_its_beginning(self) -> None:
+        """However much is said."""
+        tap = self.dial(None)
+        for _ in range(1000):
+            tap.received(bytes(100))
+            tap.sent(bytes(7))
+        self.assertEqual(sum(len(piece.octets) for piece in tap.head), 2 * HEAD_OCTETS)
+        self.assertEqual(tap.octets, [7000, 100_000])
+
+    def test_it_ends_when_nobody_asks_any_more(self) -> None:
+        """An hour after the last time; asking again goes on for another hour."""
+        tap = self.dial(self.capture)
+        self.later(WANTED_SECONDS - 1)
+        self.read()
+        self.later(WANTED_SECONDS - 1)
+        tap.received(b"still")
+        self.assertTrue(self.capture.is_on)
+        self.later(1)
+        self.assertFalse(self.capture.is_on)
+        tap.received(b"too late")
+        self.assertIsNone(tap.capture)
+        self.assertEqual(self.read(), [])
+
+
+class Ring(CaptureCase):
+    @given(st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=300)), max_size=60))
+    def test_the_last_octets_in_bounded_memory(self, turns: list[tuple[bool, bytes]]) -> None:
+        """The end is whole, the beginning is whole, and what is missing between is said; each octet at its place."""
+        capture = Capture(self.wall_clock, octets_at_most=4000)
+        tap = self.dial(capture)
+        for from_client, octets in turns:
+            (tap.received if from_client else tap.sent)(octets)
+        kept = sum(256 + len(one.piece.octets) for one in capture._ring)
+        self.assertLessEqual(kept, 4000)
+        for side in (True, False):
+            whole = b"".join(octets for from_client, octets in turns if from_client is side)
+            found = [piece for one in self.said(capture) for piece in one if piece[0] is side]
+            at = 0
+            for _, octets, missing in found:
+                self.assertEqual(octets, whole[at : at + len(octets)])
+                at += len(octets) + missing
+            head = b"".join(octets for _, octets, _ in found)[:HEAD_OCTETS]
+            self.assertEqual(head[: len(whole)], whole[:HEAD_OCTETS])
+            if turns and turns[-1][0] is side:
+                self.assertEqual(at, len(whole))
+
+    def test_the_last_seconds(self) -> None:
+        """What is older is forgotten, but for the beginning."""
+        capture = Capture(self.wall_clock, seconds=10)
+        tap = self.dial(capture)
+        tap.received(bytes(HEAD_OCTETS))
+        tap.received(b"old")
+        self.later(9)
+        tap.received(b"new")
+        self.later(2)
+        self.assertEqual([octets for _, octets, _ in self.said(capture)[0]], [bytes(HEAD_OCTETS), b"", b"new"])
