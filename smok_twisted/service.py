@@ -204,6 +204,7 @@ class SmokService(Service):
         return p24_factory(
             doorkeeper,
             self._reactor,
+            wall_clock_us,
             admission=self._admission,
             observer=self._witnesses["p24"],
             connections_at_most=self._connections_at_most,

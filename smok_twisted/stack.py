@@ -20,6 +20,7 @@ from .handshake.protocol import ServerLogin
 from .interfaces import Above
 from .links.p24.entrance import Doorkeeper, P24Login
 from .links.smok4.entrance import DeviceRealm
+from .observe.capture import Tap
 
 HELLO_OCTETS = 20
 CHOICE_OCTETS = 9
@@ -69,15 +70,35 @@ def smok4_factory(
         wall_clock=realm.wall_clock,
         random=random,
     )
-    return FramedFactory(stack, realm.clock, admission, observer, connections_at_most=connections_at_most)
+    return FramedFactory(
+        stack,
+        realm.clock,
+        admission,
+        observer,
+        connections_at_most=connections_at_most,
+        tap=lambda: Tap(realm.wall_clock),
+    )
 
 
 def p24_factory(
-    doorkeeper: Doorkeeper, clock: Any, *, admission: Admission, observer: Observer, connections_at_most: int
+    doorkeeper: Doorkeeper,
+    clock: Any,
+    wall_clock: WallClock,
+    *,
+    admission: Admission,
+    observer: Observer,
+    connections_at_most: int,
 ) -> FramedFactory:
     """The daemon's P24 listener: framing -> the init and, once accepted, the session of a device."""
 
     def layers() -> tuple[FrameDecoder, Above[bytes]]:
         return FrameDecoder(INIT_OCTETS), P24Login(doorkeeper)
 
-    return FramedFactory(layers, clock, admission, observer, connections_at_most=connections_at_most)
+    return FramedFactory(
+        layers,
+        clock,
+        admission,
+        observer,
+        connections_at_most=connections_at_most,
+        tap=lambda: Tap(wall_clock),
+    )

@@ -23,6 +23,9 @@ class Framing(Below[bytes], Protocol):
     def admitted(self, idle_seconds: float) -> None:
         """The peer has proven itself."""
 
+    def tap_into(self, capture: Any) -> None:
+        """Let a capture hear this connection."""
+
     def crashed(self, failure: Any) -> None:
         """A fault of our own, found later than ``received``."""
 
@@ -84,6 +87,10 @@ class RecordLayer:
     def fail(self, error: RemoteError) -> None:
         """The peer broke the protocol."""
         self._below.fail(error)
+
+    def tap_into(self, capture: Any) -> None:
+        """Let a capture hear the octets below."""
+        self._below.tap_into(capture)
 
     def crashed(self, failure: Any) -> None:
         """A fault of our own: framing counts it and closes."""

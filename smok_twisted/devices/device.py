@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from ..clock import WallClock
 from ..modbus.maps import RegisterMap
+from ..observe.capture import Capture
 from ..readings import OLDEST_AGE, TIME_DOUBTFUL, Block, BlockReport, Plan, Report, Round
 from ..storage.records import Batch, DeviceRecord
 from .ledger import Ledger
@@ -48,6 +49,9 @@ class Session(Protocol):
 
     def go_away(self, after_seconds: int, jitter_seconds: int) -> None:
         """Ask the device to come again later."""
+
+    def tap_into(self, capture: Capture) -> None:
+        """Let a capture hear the octets of the connection."""
 
     def pause(self) -> Any:
         """Take nothing more from the device until the answer is released."""
@@ -97,6 +101,7 @@ class Device:
         self.last_contact_us: int | None = None
         self.orders = Orders()
         self.values = Values()
+        self._capture: Capture | None = None
         self._bad_tags: deque[float] = deque(maxlen=BAD_TAGS)
         self._arrivals: list[Deferred[None]] = []
         self.on_key_stored: Callable[[int], None] = lambda kid: None
@@ -119,6 +124,8 @@ class Device:
             self.orders.disconnected()
             old.close("replaced")
         self.last_contact_us = self._wall_clock()
+        if self._capture is not None and self._capture.is_on:
+            session.tap_into(self._capture)
         self.orders.connected(session)
         arrivals, self._arrivals = self._arrivals, []
         for arrival in arrivals:
@@ -215,6 +222,14 @@ class Device:
         arrival: Deferred[None] = Deferred(self._arrivals.remove)
         self._arrivals.append(arrival)
         return arrival
+
+    def captured(self) -> Capture:
+        """The last octets of its connections; begun now if nobody has asked for a while."""
+        if self._capture is None or not self._capture.is_on:
+            self._capture = Capture(self._wall_clock)
+            if self.session is not None:
+                self.session.tap_into(self._capture)
+        return self._capture
 
     def look(self) -> None:
         """Somebody looks at the values: poll fast for a while."""

@@ -47,6 +47,18 @@ class Observer(Protocol):
         """A connection is gone; one word says how it went."""
 
 
+class Tap(Protocol):
+    """Hears every octet of a connection; see ``observe.capture``."""
+
+    end: str  #: how it ended
+
+    def sent(self, octets: bytes) -> None:
+        """We have said something."""
+
+    def received(self, octets: bytes) -> None:
+        """The peer has said something."""
+
+
 class Pause:
     """A reason not to read. Reading goes on when every pause of the connection is released."""
 
@@ -69,6 +81,7 @@ class FramedProtocol(TwistedProtocol):
         self, decoder: FrameDecoder, above: Above[bytes], clock: Any, times: FramingTimes, observer: Observer
     ) -> None:
         self.source = "unknown"
+        self.tap: Tap | None = None
         self.on_admitted: Callable[[], None] = lambda: None
         self.on_gone: Callable[[], None] = lambda: None
         self._decoder = decoder
@@ -97,6 +110,8 @@ class FramedProtocol(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Octets of any number; whole frames go up at once."""
+        if self.tap is not None:
+            self.tap.received(data)
         if self._mood is None:
             self._guarded(self._decoder.feed, data)
             self._pump()
@@ -105,6 +120,8 @@ class FramedProtocol(TwistedProtocol):
         """Stop every timer and tell the layer above, once."""
         if self._mood is None:
             self._mood = "peer-closed" if reason.check(ConnectionDone) else "lost"
+        if self.tap is not None:
+            self.tap.end = "closed by client" if self._mood == "peer-closed" else "closed by server"
         for timer in (self._deadline, self._frame_deadline, self._abort):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -121,6 +138,8 @@ class FramedProtocol(TwistedProtocol):
         """Write octets; nothing happens once the connection is closing."""
         if self._mood is None:
             self.transport.write(octets)
+            if self.tap is not None:
+                self.tap.sent(octets)
 
     def expect_trailer(self, octets: int) -> None:
         """Frames from the next one on end in a trailer of so many octets."""
@@ -156,6 +175,12 @@ class FramedProtocol(TwistedProtocol):
         if self._mood is None:
             self._observer.violated(self.source, error)
             self.close(error.reason)
+
+    def tap_into(self, capture: Any) -> None:
+        """Let a ``observe.capture.Capture`` hear this connection from now on."""
+        if self.tap is not None:
+            peer, host = self.transport.getPeer(), self.transport.getHost()
+            capture.listen(self.tap, (peer.host, peer.port), (host.host, host.port))
 
     def crashed(self, failure: Failure) -> None:
         """A fault of our own, found later than ``received``: it ends this session only."""
@@ -249,6 +274,7 @@ class FramedFactory(Factory):
         observer: Observer,
         times: FramingTimes = FramingTimes(),
         connections_at_most: int = 1_000_000,
+        tap: Callable[[], Tap] | None = None,
     ) -> None:
         self.connections: set[FramedProtocol] = set()
         self._stack = stack
@@ -257,6 +283,7 @@ class FramedFactory(Factory):
         self._observer = observer
         self._times = times
         self._connections_at_most = connections_at_most
+        self._tap = tap
 
     def buildProtocol(self, addr: Any) -> FramedProtocol | None:
         """A new connection, or None (Twisted closes it) when it is one too many."""
@@ -268,6 +295,7 @@ class FramedFactory(Factory):
             return None
         decoder, above = self._stack()
         protocol = FramedProtocol(decoder, above, self._clock, self._times, self._observer)
+        protocol.tap = self._tap() if self._tap else None
         self._follow(protocol, source)
         return protocol
 

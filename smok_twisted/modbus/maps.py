@@ -26,7 +26,7 @@ FORBIDDEN_KEYS = ("register", "from", "to")
 FORBIDDEN_FORM = 'an array such as [{ register = "holding", from = 100, to = 120 }]'
 NAME = r"[a-z0-9-]+"
 #: tomllib takes memory that grows with the square of a dotted key's length; no key of ours has even one dot.
-MAX_TEXT = 262_144
+MAX_TEXT = 1 << 20
 STRING_OR_COMMENT = re.compile(
     r'''""".*?"""|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
 )

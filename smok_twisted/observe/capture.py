@@ -91,10 +91,10 @@ class Capture:
         """Whether anybody still wants it; it takes nothing more once nobody does."""
         return self._wall_clock() < self._wanted_until_us
 
-    def listen(self, tap: Tap, client: Endpoint, server: Endpoint) -> None:
+    def listen(self, tap: Tap, client: tuple[str, int], server: tuple[str, int]) -> None:
         """A connection of the device: hear it from now on."""
         tap.capture = self
-        self._ends[tap] = client, server
+        self._ends[tap] = Endpoint(*client), Endpoint(*server)
         if len(self._ends) > CONNECTIONS_AT_MOST:
             oldest = next(iter(self._ends))
             del self._ends[oldest]
@@ -148,7 +148,7 @@ def _head(tap: Tap, ring: list[_Kept]) -> Iterator[_Kept]:
         side, at = piece.from_client, said[piece.from_client]
         said[side] += len(piece.octets)
         if at < told[side]:
-            yield _Kept(tap, at, piece._replace(octets=piece.octets[: told[side] - at]))
+            yield _Kept(tap, at, piece)
 
 
 def _joined(kept: Iterable[_Kept]) -> Iterator[Piece]:

@@ -45,7 +45,6 @@ class _Writer:
         self._advance(piece.from_client, piece.missing)
         for at in range(0, len(piece.octets), SEGMENT_OCTETS):
             yield self._frame(piece.from_client, PSH | ACK, piece.octets[at : at + SEGMENT_OCTETS])
-        if piece.octets:
             yield self._frame(not piece.from_client, ACK)
 
     def _end(self, end: str) -> Iterator[Frame]:

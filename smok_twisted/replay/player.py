@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from ..errors import RemoteError
+from ..handshake.messages import MAGIC
 from ..links.p24.commands import INIT_OCTETS
 from ..modbus import mbap, rtu
 from ..observe.streams import Conversation, Piece
@@ -38,12 +39,13 @@ class Kind(NamedTuple):
     name: str
     ports: tuple[int, ...]  #: of the server
     begins: Callable[[bytes], bool]  #: whether the first octets of a side are of this kind
+    is_proof: bool  #: whether that says more than a port does
     make: Callable[[Findings, Known], Dialect]
 
 
 def _is_init(octets: bytes) -> bool:
-    """Any u64, then version 0, and nothing more until the server has answered; nor is it MBAP of just that length."""
-    return len(octets) == INIT_OCTETS and not any(octets[8:]) and octets[2:6] != b"\0\0\0\6"
+    """Any u64, then version 0, and nothing more until the server has answered."""
+    return len(octets) == INIT_OCTETS and not any(octets[8:])
 
 
 def _is_rtu(octets: bytes) -> bool:
@@ -61,12 +63,12 @@ def _is_mbap(octets: bytes) -> bool:
         return False
 
 
-#: Tried from above; a CRC that is right proves more than the zeros of MBAP do.
+#: Tried from above. A word or a CRC proves more than zeros at their places do.
 KINDS = (
-    Kind("smok4", (2406,), lambda octets: octets.startswith(b"S4"), Smok4),
-    Kind("rtu", (), _is_rtu, lambda findings, known: Rtu(findings)),
-    Kind("p24", (2405,), _is_init, lambda findings, known: P24(findings)),
-    Kind("modbus-tcp", (502, 1502), _is_mbap, lambda findings, known: Tcp(findings)),
+    Kind("smok4", (2406,), lambda octets: octets.startswith(MAGIC), True, Smok4),
+    Kind("rtu", (), _is_rtu, True, lambda findings, known: Rtu(findings)),
+    Kind("p24", (2405,), _is_init, False, lambda findings, known: P24(findings)),
+    Kind("modbus-tcp", (502, 1502), _is_mbap, False, lambda findings, known: Tcp(findings)),
 )
 
 
@@ -137,13 +139,14 @@ class _Player:
         self._waiting = []
 
     def _kind(self) -> Kind | None:
-        """What it begins with decides; where that tells nothing, its port."""
+        """What it begins with, where that proves something; then its port; then what it looks like."""
         openings = [
             b"".join(piece.octets for piece in self._waiting if piece.from_client is side) for side in (True, False)
         ]
+        fitting = [kind for kind in KINDS if any(map(kind.begins, openings))]
+        proven = [kind for kind in fitting if kind.is_proof]
         by_port = [kind for kind in KINDS if self._findings.conversation.server.port in kind.ports]
-        fitting = (kind for kind in (*by_port, *KINDS) if any(map(kind.begins, openings)))
-        return [*fitting, *by_port, None][0]
+        return [*proven, *by_port, *fitting, None][0]
 
     def _pass_on(self, piece: Piece) -> None:
         if self._dialect is not None:

@@ -43,8 +43,6 @@ class Side:
             self._opener = self._search.keys.opener(self.records)
             self._search = None
             self._decoder.feed(octets)
-        elif self._search.tries <= 0:
-            self.is_lost = True
 
     def next(self) -> bytes | None:
         """The next frame. Raises RemoteError."""

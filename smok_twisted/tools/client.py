@@ -51,6 +51,10 @@ class Client:
         """What is there, as text."""
         return self._ask("GET", parts).body.decode(errors="replace")
 
+    def get_octets(self, *parts: str) -> bytes:
+        """What is there, as it is."""
+        return self._ask("GET", parts).body
+
     def all(self, *parts: str) -> Any:
         """Every page of a list as one: ``{the list's name: [...], "next": null}``; the name is the last part."""
         answer = self.get(*parts)

@@ -13,6 +13,7 @@ from twisted.web import server
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException
 
+from .captures import Captures
 from .commands import CommandHandlers
 from .devices import Devices
 from .modbus import Modbus
@@ -123,7 +124,7 @@ class Site(server.Site):
 def make_app(services: WebServices) -> Klein:
     """Every route, and what answers where there is none."""
     app = Klein()
-    for kind in (Devices, Values, CommandHandlers, Modbus, Models, Trails, Status, Pages):
+    for kind in (Devices, Values, CommandHandlers, Modbus, Captures, Models, Trails, Status, Pages):
         mount(app, kind(services), services.auth)
 
     @app.handle_errors(HTTPException)

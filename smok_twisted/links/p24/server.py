@@ -162,6 +162,10 @@ class P24Session:
         """End the session."""
         self._below.close(mood)
 
+    def tap_into(self, capture: Any) -> None:
+        """Let a capture hear this connection."""
+        self._below.tap_into(capture)
+
     def pause(self) -> Pause:
         """Read nothing by plan until the answer is released; orders and keepalives go on."""
         self._pauses += 1

@@ -154,6 +154,10 @@ class ServerSession:
             self._below.send(messages.bye(Reason.DONE))
         self._below.close(mood)
 
+    def tap_into(self, capture: Any) -> None:
+        """Let a capture hear this connection."""
+        self._below.tap_into(capture)
+
     def pause(self) -> Any:
         """Take nothing more from the device until the answer is released."""
         return self._below.pause()

@@ -1,0 +1,44 @@
+"""``smok capture``: what a device and the daemon say, as a pcap file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from .arguments import Commands, connection, whole
+
+if TYPE_CHECKING:
+    from .tool import Tool
+
+EXAMPLES = """\
+  smok capture cellar -o cellar.pcap --seconds 60
+  smok capture cellar -o cellar.pcap; smok replay cellar.pcap --secret-file cellar.secret"""
+
+
+def add_to(commands: Commands) -> None:
+    """``smok capture``"""
+    parser = commands.add("capture", _capture, "keep what a device and the daemon say, as pcap", EXAMPLES, connection())
+    add = parser.add_argument
+    add("device", metavar="DEVICE", help="name or id")
+    add("-o", "--output", type=Path, metavar="FILE", help='default DEVICE.pcap; "-" is the standard output')
+    add("--seconds", type=whole(0, 3600), default=10, metavar="N", help="how long to listen (default 10)")
+
+
+def _capture(tool: Tool) -> None:
+    """The first look begins the capture, the second one takes what came meanwhile."""
+    device = tool.args.device
+    tool.api.get_octets("devices", device, "capture.pcap")
+    time.sleep(tool.args.seconds)
+    octets = tool.api.get_octets("devices", device, "capture.pcap")
+    file = tool.args.output or Path(f"{device}.pcap")
+    if str(file) == "-":
+        sys.stdout.buffer.write(octets)
+        return
+    try:
+        file.write_bytes(octets)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror}") from None
+    tool.output.line(f"{len(octets)} octets in {file}; `smok replay {file}` reads them")
