@@ -56,6 +56,10 @@ fuzz:             ## the property tests, each with thousands of random examples 
 	$(prepare) test
 	SMOK_HYPOTHESIS=wander $(python) -m twisted.trial -j2 $$(grep -l "^from hypothesis" tests/test_*.py)
 
+bench:            ## our layers beside their references, one table (docs/performance.rst)
+	$(prepare) test
+	@$(python) -m bench
+
 docs:             ## the documentation, into docs/_build/html; any warning is an error
 	$(prepare) docs
 	$(python) -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -70,4 +74,4 @@ clean:            ## remove everything that was made here; data stay
 	find smok_twisted twisted tests tools docs -name __pycache__ -prune -exec rm -rf {} +
 	rm -f smok_twisted/cipher/_rabbit*.so twisted/plugins/dropin.cache
 
-.PHONY: help run test lint types coverage coverage-report soak fuzz docs diagrams clean
+.PHONY: help run test lint types coverage coverage-report soak fuzz bench docs diagrams clean

@@ -132,7 +132,7 @@ class Smok4:
 
     suites: tuple[int, ...] = _setting((1, 2), _list_of(_number(int, 1, 2)))
     keepalive: float = _setting(240.0, _seconds(10, 2550))
-    ack_delay: float = _setting(0.0, _seconds(0, 240))
+    ack_delay: float = _setting(0.0, _seconds(0, 2550))
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,8 @@ def load(path: Path) -> Settings:
 def read(table: dict[str, Any], path: Path) -> Settings:
     """Settings from parsed TOML that came from ``path``. Raises UserError."""
     settings: Settings = _section(Settings, table, str(path), "")
+    if settings.smok4.ack_delay >= settings.smok4.keepalive:
+        raise UserError(f"{path}: [smok4] ack_delay is not accepted: shorter than the keepalive of the same section")
     return replace(settings, daemon=replace(settings.daemon, data_dir=path.parent / settings.daemon.data_dir))
 
 

@@ -149,6 +149,15 @@ class Ring(CaptureCase):
             if turns and turns[-1][0] is side:
                 self.assertEqual(at, len(whole))
 
+    def test_it_is_a_ring(self) -> None:
+        """Of so much memory, however much is said in however small pieces."""
+        capture = Capture(self.wall_clock, octets_at_most=4000)
+        tap = self.dial(capture)
+        for number in range(1000):
+            tap.received(number.to_bytes(2))
+        self.assertEqual(len(capture._ring), 4000 // 258)
+        self.assertEqual(self.said(capture)[0][-1], (True, (999).to_bytes(2), 0))
+
     def test_the_last_seconds(self) -> None:
         """What is older is forgotten, but for the beginning."""
         capture = Capture(self.wall_clock, seconds=10)

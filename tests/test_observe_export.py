@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.observe.export import export
 from smok_twisted.observe.pcap import PacketReader
-from smok_twisted.observe.segments import Endpoint
+from smok_twisted.observe.segments import Endpoint, parse
 from smok_twisted.observe.streams import Conversation, Piece, conversations
 
 from .tshark import complaints, fields, need_tshark
@@ -56,6 +57,21 @@ class Export(SynchronousTestCase):
         (found,) = read(export([conversation(0, "open", *pieces)]))
         self.assertEqual(found.pieces, list(pieces))
 
+    def test_everything_is_acknowledged(self) -> None:
+        """As by a TCP that heard it, also what comes last."""
+        one = conversation(0, "open", Piece(NOW_US, False, b"answer"), Piece(NOW_US, True, bytes(4000)))
+        found = [parse(*packet[::2]) for packet in PacketReader(io.BytesIO(export([one])), "export")]
+        for said, heard in ((one.client, one.server), (one.server, one.client)):
+            ends = [segment.sequence + len(segment.octets) for segment in found if segment.source == said]
+            self.assertEqual([segment.acknowledged for segment in found if segment.source == heard][-1], max(ends))
+
+    def test_numbers_wrap(self) -> None:
+        """Those of TCP, in the middle of what is said."""
+        self.patch(zlib, "crc32", lambda octets: 0xFFFF_FFFE)
+        pieces = Piece(NOW_US, True, b"question"), Piece(NOW_US, False, b"answer"), Piece(NOW_US, True, b"more")
+        (found,) = read(export([conversation(0, "closed by server", *pieces)]))
+        self.assertEqual((found.pieces, found.end), (list(pieces), "closed by server"))
+
     def test_packets_are_in_order_of_time(self) -> None:
         """A clock that was set back does not put packets of a connection out of order."""
         one = conversation(0, "open", Piece(NOW_US + 50, True, b"a"), Piece(NOW_US, False, b"b"))
@@ -72,7 +88,7 @@ class Tshark(SynchronousTestCase):
 
     def test_has_no_complaint(self) -> None:
         """Not about a packet, a checksum or TCP; IPv4 and IPv6, every sort of end, long pieces."""
-        long = bytes(range(256)) * 20
+        long = bytes(range(256)) * 300
         pieces = Piece(NOW_US, True, b"question"), Piece(NOW_US + 700, False, long), Piece(NOW_US + 900, True, long)
         self.file.write_bytes(export([conversation(number, end, *pieces) for number, end in enumerate(2 * ENDS)]))
         self.assertEqual(complaints(self.file), [])

@@ -113,7 +113,7 @@ class Plain(SynchronousTestCase):
         talk.send(True, b"question")
         one = only(heard(talk.segments))
         self.assertEqual((one.client, one.is_whole), (CLIENT, False))
-        self.assertEqual(said(one.pieces), [(False, b"answer"), (True, b"question")])
+        self.assertEqual([piece[1:] for piece in one.pieces], [(False, b"answer", 0), (True, b"question", 0)])
 
     def test_data_with_syn(self) -> None:
         """TCP Fast Open: the first octets travel with SYN."""
@@ -121,7 +121,17 @@ class Plain(SynchronousTestCase):
         talk.send(True, b"early", flags=SYN)
         talk.send(False, flags=SYN | ACK)
         talk.send(True, b"late")
+        again = talk.segments[0]._replace(octets=b"early, more")
         self.assertEqual(said(only(heard(talk.segments)).pieces), [(True, b"earlylate")])
+        self.assertEqual(said(only(heard([talk.segments[0], again])).pieces), [(True, b"early, more")])
+
+    def test_syn_that_comes_twice(self) -> None:
+        """Is no other connection, however late it comes."""
+        talk = Talk().dial()
+        talk.send(True, b"one")
+        talk.segments.append(talk.segments[0])
+        talk.send(True, b"two")
+        self.assertEqual(said(only(heard(talk.segments)).pieces), [(True, b"onetwo")])
 
     def test_a_probe_of_a_connection(self) -> None:
         """A keep-alive repeats an octet that was heard; nothing is told twice."""
@@ -195,6 +205,16 @@ class Disorder(SynchronousTestCase):
         one = only(heard([*talk.segments[:3], answer, question]))
         self.assertEqual(said(one.pieces), [(True, b"question"), (False, b"answer")])
 
+    def test_a_retransmission_that_acknowledges_what_is_missing(self) -> None:
+        """It was heard before, so it tells of no gap on its own side."""
+        talk = Talk().dial()
+        first, _, third = (talk.send(True, octets) for octets in (b"a", b"lost", b"c"))
+        talk.send(False, b"lost")
+        again = first._replace(acknowledged=talk.next[False])
+        one = only(heard([*talk.segments[:3], first, third, again]))
+        wanted = [(True, b"a", 0), (True, b"", 4), (True, b"c", 0), (False, b"", 4)]
+        self.assertEqual([piece[1:] for piece in one.pieces], wanted)
+
     def test_the_first_that_came_counts(self) -> None:
         """Another text for octets that were heard changes nothing."""
         talk = Talk().dial()
@@ -227,12 +247,22 @@ class Bounds(SynchronousTestCase):
         told = [found for at, one in enumerate(self.long_talk(150)) if (found := reassembler.feed(at, one))]
         self.assertEqual(len(told[0]), 1 + 101)
 
+    def test_octets_that_are_told_wait_no_more(self) -> None:
+        """Only what waits counts."""
+        self.patch(streams, "OCTETS_AT_MOST", 100)
+        talk = Talk().dial()
+        for number in range(50):
+            talk.send(True, 9 * bytes([number]))
+        talk.segments[-2:] = reversed(talk.segments[-2:])
+        one = only(heard(talk.segments))
+        self.assertEqual((sum(piece.missing for piece in one.pieces), len(one.pieces)), (0, 50))
+
     def test_connections(self) -> None:
         """The one that was silent longest is given up; what waited there is told."""
         self.patch(streams, "CONNECTIONS_AT_MOST", 2)
         reassembler = Reassembler()
         waiting = self.long_talk(2)
-        others = [Talk(Endpoint("192.0.2.1", port)).dial().segments[0] for port in (1, 2)]
-        told = [reassembler.feed(0, one) for one in (*waiting, *others)]
-        self.assertEqual([len(each) for each in told], [0, 0, 0, 0, 0, 2])
+        others = [Talk(Endpoint("192.0.2.1", port)).dial().segments[0] for port in (1, 2, 3)]
+        told = [reassembler.feed(0, one) for one in (*waiting, others[0], waiting[2], *others[1:])]
+        self.assertEqual([len(each) for each in told], [0, 0, 0, 0, 0, 0, 0, 2])
         self.assertEqual(reassembler.finish(), [])

@@ -138,6 +138,7 @@ class Rtu(SynchronousTestCase):
             (build_frame(1, b"\x83\x02"), "exception-2"),
             (b"\xff" + self.ANSWER, "good"),
             (b"\1\3\4" + self.ANSWER, "good"),
+            (b"\1\3\4" + build_frame(1, b"\x83\x02"), "exception-2"),
         ):
             said = ("client", self.QUESTION), ("server", answer), ("client", self.QUESTION), ("server", self.ANSWER)
             shape = self.told(*(one for one in said if one[1]))
@@ -150,6 +151,17 @@ class Rtu(SynchronousTestCase):
         shape = self.told(("client", self.QUESTION), late, ("client", b"\xff\xff" + self.QUESTION + b"\1\3"))
         noise = [(one["from"], one["what"], one["detail"].split()[0]) for one in shape["faults"]]
         self.assertEqual(noise, [("server", "noise", "4"), ("client", "noise", "4")])
+
+    def test_a_wrong_crc_is_not_remembered(self) -> None:
+        """The next request is judged by what comes after it."""
+        said = ("client", self.QUESTION), ("server", self.ANSWER[:-1] + b"\0"), ("client", self.QUESTION)
+        self.assertEqual(outcomes(self.told(*said)), ["crc", "unanswered"])
+
+    def test_a_request_behind_what_looks_like_one(self) -> None:
+        """Is found when nothing more comes."""
+        begun = bytes.fromhex("0110000000" + "7bf6")
+        said = ("client", self.QUESTION), ("client", begun + self.QUESTION)
+        self.assertEqual(outcomes(self.told(*said)), ["unanswered", "unanswered"])
 
     def test_an_answer_to_nothing(self) -> None:
         """As when the capture begins between the two."""

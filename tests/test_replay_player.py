@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smok_twisted.handshake.messages import Choice, Hello
 from smok_twisted.modbus.mbap import Adu
 from smok_twisted.modbus.rtu import build_frame
+from smok_twisted.replay.player import Replay
 
 from .replay_rig import Told, found
 
@@ -25,10 +26,26 @@ def protocol(port: int, *said: bytes, whole: bool = True) -> str:
 
 class Choosing(SynchronousTestCase):
     def test_by_the_first_octets(self) -> None:
-        """On any port, answered or not; RTU that looks like MBAP is known by its CRC."""
+        """On a port that says nothing, answered or not; RTU that looks like MBAP is known by its CRC."""
         for name, octets in PROTOCOLS.items():
-            for port in (502, 2406, 4001):
-                self.assertEqual([protocol(port, octets), protocol(port, octets, b"?")], [name, name])
+            self.assertEqual([protocol(4001, octets), protocol(4001, octets, b"?")], [name, name])
+
+    def test_a_proof_is_more_than_a_port(self) -> None:
+        """RTU on the port of MODBUS/TCP is RTU; but what only looks like another protocol is not."""
+        self.assertEqual(protocol(502, PROTOCOLS["rtu"]), "rtu")
+        self.assertEqual(protocol(502, HELLO), "smok4")
+        self.assertEqual(protocol(2406, PROTOCOLS["modbus-tcp"]), "smok4")
+        init = bytes.fromhex("000000000006000100000000")  # also MBAP: read 0 coils from 0
+        self.assertEqual([protocol(port, init) for port in (2405, 502)], ["p24", "modbus-tcp"])
+
+    def test_before_the_end(self) -> None:
+        """A side that is not answered is not waited for for ever."""
+        told, player = Told(9), Replay()
+        for _ in range(30):
+            told.client(PROTOCOLS["modbus-tcp"])
+            player.hear(told.conversation, told.conversation.pieces[-1])
+        self.assertEqual([one.protocol for one in player.found.values()], ["modbus-tcp"])
+        self.assertEqual(player.finish()[0].messages[True], {"function 3": 30})
 
     def test_octet_by_octet(self) -> None:
         """However they were cut."""

@@ -104,8 +104,13 @@ class Readings(SynchronousTestCase):
             session.device(data(batch, round_of(0, (batch & 1,), (550 + batch, 2)), encoder=encoder))
         session.device(messages.plan_ok(3))
         session.device(data(4, round_of(0, (0,), (554, 2)), encoder=encoder))
+        other = (Block(1, Table.HOLDING, 20, 1, 60, 0, 0),)
+        session.daemon(*plans.encode(4, other))
+        session.device(messages.plan_ok(4))
+        session.device(data(5, round_of(0, (9,)), encoder=RoundEncoder(other)))
         (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual([one["words"] for one in shape["readings"][1::2]], [[551, 2], [552, 2], [553, 2], [554, 2]])
+        holding = [one["words"] for one in shape["readings"] if one["table"] == "holding"]
+        self.assertEqual(holding, [[551, 2], [552, 2], [553, 2], [554, 2], [9]])
 
     def test_a_plan_of_an_earlier_session(self) -> None:
         """Holds for the same device; another one's does not."""
@@ -245,6 +250,27 @@ class Gaps(SynchronousTestCase):
         self.assertEqual([one["what"] for one in shape["events"]], ["event 3", "event 4", "event 5"])
         self.assertEqual(shape["faults"], [])
 
+    def test_a_gap_within_one_record(self) -> None:
+        """The half that was captured counts: the next record is the next number."""
+        session = Session()
+        record = session.device(messages.event(1), kept=False)
+        session._missing = [0, 0]
+        session.client(record[:6])
+        session.client(session.device(messages.event(2), kept=False), missing=len(record) - 6)
+        (shape,) = found(session, secrets=(SECRET,))
+        self.assertEqual([one["what"] for one in shape["events"]], ["event 2"])
+
+    def test_a_record_in_two_pieces(self) -> None:
+        """Behind a gap as anywhere."""
+        session = Session()
+        missing = len(session.device(messages.event(1), kept=False))
+        session._missing = [0, 0]
+        record = session.device(messages.event(2), kept=False)
+        session.client(record[:3], missing=missing)
+        session.client(record[3:])
+        (shape,) = found(session, secrets=(SECRET,))
+        self.assertEqual([one["what"] for one in shape["events"]], ["event 2"])
+
     def test_changes_without_what_they_change(self) -> None:
         """A round whose beginning is missing is told as an event, not as a fault of the device."""
         session, encoder = planned(Session()), RoundEncoder(BLOCKS)
@@ -265,14 +291,17 @@ class Gaps(SynchronousTestCase):
         self.assertEqual(shape["messages"], {"client": {"HELLO": 1, "record": 1}, "server": {"CHOICE": 1, "record": 2}})
 
     def test_the_search_ends(self) -> None:
-        """A gap that may hide more records than are tried loses the direction; the work is bounded."""
-        self.patch(smok4_records, "TRIES_AT_MOST", 50)
-        session = Session()
-        session.client(bytes((3,)) + bytes(11), missing=5000)
-        session.client(bytes((3,)) + bytes(11))
-        session.daemon(messages.ping())
-        (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual((shape["faults"], shape["messages"]["server"]["PING"]), ([], 1))
+        """A gap that hides more records than are tried is not crossed; the work is bounded."""
+        for tries, events in ((95, []), (96, ["event 7"])):
+            self.patch(smok4_records, "TRIES_AT_MOST", tries)
+            session = Session()
+            for _ in range(100):
+                session.device(messages.event(1), kept=False)
+            session.device(messages.event(7))
+            session.daemon(messages.ping())
+            (shape,) = found(session, secrets=(SECRET,))
+            self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (events, []))
+            self.assertEqual(shape["messages"]["server"]["PING"], 1)
 
     def test_begun_in_the_middle_without_the_opening(self) -> None:
         """No keys, no records: octets are counted, nobody is blamed."""

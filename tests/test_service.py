@@ -112,6 +112,7 @@ class Refusals(Stand):
             "[limits]\nper_source = true": "[limits] per_source = True is not accepted",
             "[daemon]\nname = 'A B'": "[daemon] name = 'A B' is not accepted: 1 to 32 of a-z, 0-9 and -",
             "[smok4]\nkeepalive = 240": "[smok4] keepalive = 240 is not accepted: a duration like",
+            "[smok4]\nack_delay = '4m'": "[smok4] ack_delay is not accepted: shorter than the keepalive",
             "[storage]\nkind = 'oracle'": "one of \"sqlite\", \"cassandra\", \"memory\"",
             "daemon = 1": "daemon is not a section; accepted is [daemon]",
             "[daemon": "is not TOML",

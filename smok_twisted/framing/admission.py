@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class AdmissionLimits:
     accepts_per_second: float = 20.0  #: new connections from one source, and as many in one burst
 
 
+@lru_cache(maxsize=4096)
 def source_of(address: str) -> str:
     """What counts as one source: an IPv4 address, or the /64 of an IPv6 address."""
     try:

@@ -113,8 +113,7 @@ class FramedProtocol(TwistedProtocol):
         if self.tap is not None:
             self.tap.received(data)
         if self._mood is None:
-            self._guarded(self._decoder.feed, data)
-            self._pump()
+            self._pump(data)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Stop every timer and tell the layer above, once."""
@@ -189,17 +188,18 @@ class FramedProtocol(TwistedProtocol):
 
     # -- inside
 
-    def _pump(self) -> None:
+    def _pump(self, data: bytes = b"") -> None:
         if self._pumping:
             return
         self._pumping = True
         try:
-            self._guarded(self._deliver)
+            self._guarded(self._deliver, data)
         finally:
             self._pumping = False
         self._watch_frame()
 
-    def _deliver(self) -> None:
+    def _deliver(self, data: bytes) -> None:
+        self._decoder.feed(data)
         while self._mood is None and not self._pauses:
             frame = self._decoder.next()
             if frame is None:

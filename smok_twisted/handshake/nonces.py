@@ -6,7 +6,6 @@ A stranger can send any nonce in a HELLO, so ask only about those of a LOGIN tha
 from __future__ import annotations
 
 import enum
-from collections import deque
 from struct import Struct
 
 from ..errors import StorageError
@@ -30,7 +29,7 @@ class NonceMemory:
 
     def __init__(self) -> None:
         self._highest: int | None = None
-        self._recent: deque[int] = deque(maxlen=REMEMBERED)
+        self._recent: list[int] = []
 
     def seen(self, hello: Hello) -> Verdict:
         """Whether the nonce of ``hello`` is new; it is remembered from now on."""
@@ -46,7 +45,7 @@ class NonceMemory:
     def _is_new(self, nonce: int) -> bool:
         if nonce in self._recent:
             return False
-        self._recent.append(nonce)
+        self._recent = [*self._recent, nonce][-REMEMBERED:]
         return True
 
     def to_octets(self) -> bytes:

@@ -37,8 +37,8 @@ class Records(Below[bytes], Protocol):
 
     source: str  #: where the peer dials from
 
-    def set_keys(self, sealer: Sealer, opener: Opener) -> None:
-        """Seal and open everything from here on."""
+    def set_keys(self, sealer: Sealer | None = None, opener: Opener | None = None) -> None:
+        """Seal and open everything from here on; what is None stays as it is."""
 
     def pause(self) -> Pause:
         """Deliver nothing until the answer is released."""
@@ -83,24 +83,26 @@ class ServerLogin:
 
     def stopped(self, mood: str) -> None:
         """Tell the layer above, if there is one, and let go of the device."""
-        self._handshake.closed()
         if self._admission is not None:
             self._admission.cancel()
         try:
             if self._above is not None:
                 self._above.stopped(mood)
+            else:
+                self._handshake.closed()
         finally:
             self._logout()
 
     def _hello(self, octets: bytes) -> None:
         chosen = self._handshake.hello(octets)
         self._below.send(chosen.choice)
-        opener = FirstRecordOpener(chosen.receiving.opener(), chosen.refusal)
-        self._below.set_keys(chosen.sending.sealer(), opener)
+        self._opener = chosen.receiving.opener()
+        self._below.set_keys(chosen.sending.sealer(), FirstRecordOpener(self._opener, chosen.refusal))
         self._receive = self._login
 
     def _login(self, body: bytes) -> None:
         device = ProvenDevice(self._handshake.login(body), self._below.source)
+        self._below.set_keys(opener=self._opener)  # the first record has told what it could tell
         self._admission = Deferred.fromCoroutine(self._admit(device))
 
     async def _admit(self, device: ProvenDevice) -> None:
@@ -132,6 +134,7 @@ class ServerLogin:
         self._below.send(self._handshake.welcome(welcome))
         self._above = attachment.above
         self._receive = self._above.received
+        del self._handshake, self._portal  # a session lasts for weeks: it keeps nothing of its login
         self._above.started(self._below)
 
 

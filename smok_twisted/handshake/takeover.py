@@ -6,7 +6,6 @@ devices hold the same secret and keep throwing each other out.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 TAKEOVERS = 3
@@ -21,7 +20,7 @@ class Takeovers:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=TAKEOVERS)
+        self._times: list[float] = []
 
     def in_use_twice(self, old_source: str, new_source: str) -> bool:
         """A session from ``new_source`` replaces one from ``old_source``: is this more than 3 in 10 minutes?
@@ -34,5 +33,5 @@ class Takeovers:
         now = self._seconds()
         full = len(self._times) == TAKEOVERS
         too_often = full and now - self._times[0] <= WINDOW_SECONDS
-        self._times.append(now)
+        self._times = [*self._times, now][-TAKEOVERS:]
         return too_often

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail
 
@@ -74,15 +74,6 @@ class ServerSession:
         self._ask: Any = None
         self._age_seconds = times.age_seconds * (1 - times.age_jitter * spread())
         self._age: Any = None
-        self._handlers: dict[int, Callable[[bytes], None]] = {
-            Type.PING: self._ping,
-            Type.DATA: self._data,
-            Type.MODBUS_RSP: self._modbus_response,
-            Type.EVENT: self._event,
-            Type.KEYOK: self._key_ok,
-            Type.BYE: self._bye,
-            Type.PLANOK: self._plan_ok,
-        }
 
     # -- from below
 
@@ -96,9 +87,9 @@ class ServerSession:
     def received(self, body: bytes) -> None:
         """One message. Raises RemoteError when the device breaks the protocol."""
         self._heard_seconds = self._clock.seconds()
-        handler = self._handlers.get(body[0])
+        handler = self._HANDLERS.get(body[0])
         if handler is not None:
-            handler(body[1:])
+            handler(self, body[1:])
         elif body[0] >= messages.FIRST_CRITICAL_TYPE:
             self._below.send(messages.bye(Reason.UNKNOWN_CRITICAL))
             raise RemoteError("unknown-critical", f"message type {body[0]:#04x}")
@@ -206,6 +197,16 @@ class ServerSession:
 
     def _bye(self, payload: bytes) -> None:
         self._below.close(f"bye-{messages.decode_bye(payload)}")
+
+    _HANDLERS: ClassVar[dict[int, Callable[[ServerSession, bytes], None]]] = {
+        Type.PING: _ping,
+        Type.DATA: _data,
+        Type.MODBUS_RSP: _modbus_response,
+        Type.EVENT: _event,
+        Type.KEYOK: _key_ok,
+        Type.BYE: _bye,
+        Type.PLANOK: _plan_ok,
+    }
 
     # -- inside
 

@@ -1,0 +1,1 @@
+"""How fast, how small: our layers beside references, measured in the same run (docs/performance.rst)."""
