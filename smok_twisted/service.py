@@ -176,7 +176,7 @@ class SmokService(Service):
         times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
         realm = DeviceRealm(self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept)
         self.registry.on_removed.append(realm.forget)
-        return smok4_factory(
+        factory = smok4_factory(
             keyring,
             self.enrolment.slots_changed,
             realm,
@@ -186,6 +186,8 @@ class SmokService(Service):
             random=self._random,
             connections_at_most=self._connections_at_most,
         )
+        factory.connections = self._connections
+        return factory
 
     def _p24_factory(self, keyring: Keyring) -> FramedFactory:
         keeping = Keeping(
@@ -201,7 +203,7 @@ class SmokService(Service):
             self.settings.p24.window,
         )
         self.registry.on_removed.append(doorkeeper.forget)
-        return p24_factory(
+        factory = p24_factory(
             doorkeeper,
             self._reactor,
             wall_clock_us,
@@ -209,14 +211,18 @@ class SmokService(Service):
             observer=self._witnesses["p24"],
             connections_at_most=self._connections_at_most,
         )
+        factory.connections = self._connections
+        return factory
 
     def _watch_door(self) -> None:
-        """One count of strangers for all ports."""
+        """One count of strangers, and one of connections, for all ports."""
         limits = self.settings.limits
         limit = AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second)
         self._admission = admission = Admission(limit)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._connections_at_most = max(descriptors - _SPARE_DESCRIPTORS, descriptors // 2)
+        self._connections: set[Any] = set()
+        self.metrics.gauge("connections", "Open connections of devices", lambda: len(self._connections))
         self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)
 
     def _web_site(self, data_dir: Path, key: bytes) -> Any:

@@ -142,7 +142,7 @@ class Reading(SynchronousTestCase):
         """Two registers where one was asked for are a wrong reply."""
         self.line.hold = True
         self.executor.run([block()])
-        self.line.execute(1, b"\x03\x00\x00\x00\x02", 2.0).addCallback(self.orders._running.answer.callback)  # type: ignore[union-attr]
+        self.line.execute(1, b"\x03\x00\x00\x00\x02", 2.0).addCallback(self.orders._running[0].answer.callback)
         self.line.held[1]()
         self.clock.advance(1)
         self.assertEqual(self.rounds[-1][1], (BlockReport(0, (), Fault.WRONG_REPLY),))

@@ -55,6 +55,21 @@ class Queue(SynchronousTestCase):
             self.line.answer()
         self.assertEqual(self.line.sent, [b"now", b"write 1", b"write 2", b"read", b"master", b"poll"])
 
+    def test_several_at_once(self) -> None:
+        """A link that takes three gets three; then the order of priorities holds again."""
+        self.orders.connected(self.line, 3)
+        orders = [self.ask(b"%d" % number) for number in range(5)]
+        write = self.ask(b"write", Priority.OPERATOR_WRITE)
+        self.assertEqual(self.line.sent, [b"0", b"1", b"2"])
+        self.line.answer()
+        self.assertEqual(self.line.sent, [b"0", b"1", b"2", b"write"])
+        self.orders.disconnected()
+        self.assertEqual(self.successResultOf(orders[0]), b"answer to 0")
+        for order in (orders[1], orders[2], write):
+            self.failureResultOf(order, OutcomeUnknown)
+        for order in orders[3:]:
+            self.failureResultOf(order, NotSent)
+
     def test_nothing_waits_for_a_device_that_is_away(self) -> None:
         """Orders are not queued across a lost connection."""
         self.failureResultOf(self.ask(b"x"), NotSent)

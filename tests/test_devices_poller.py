@@ -207,6 +207,14 @@ class Manners(Polling):
         self.assertEqual(self.asked(), [(1, 0, 4), (1, 4, 4), (1, 8, 2)])
         self.assertEqual(self.kept[0][2], (BlockReport(0, tuple(range(100, 110))),))
 
+    def test_a_line_that_answers_at_once(self) -> None:
+        """Thousands of instant answers do not nest."""
+        self.poller = self.new_poller(words_at_most=1)
+        self.banks[1].registers[Table.HOLDING] = dict.fromkeys(range(2400), 7)
+        self.poller.run(plan(*(block(start=start, count=120) for start in range(0, 2400, 120))))
+        self.pass_time(1)
+        self.assertEqual((len(self.line.asked), len(self.kept[0][2])), (2400, 20))
+
     def test_operators_go_first(self) -> None:
         """Whoever asks while blocks wait is next."""
         self.poller = self.new_poller(orders_at_once=10)
@@ -267,6 +275,14 @@ class Faults(Polling):
         self.assertEqual(len(self.times_of(5)), 100)
         dead = [unit for unit, _, _ in self.asked() if unit == 2]
         self.assertTrue(6 <= len(dead) <= 9, dead)
+
+    def test_a_unit_that_rests_costs_little(self) -> None:
+        """What is due and may not be asked for is looked at now and then only."""
+        self.line.silent = {2}
+        self.poller.run(plan(block(2, interval=1)))
+        self.clock.advance(0)
+        self.clock.advance(1)
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [1 + LOOK_AGAIN_SECONDS])
 
     def test_a_unit_that_comes_back(self) -> None:
         """All its blocks are read again as soon as it answers."""

@@ -8,8 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices.commands import Asker, Commands
+from smok_twisted.devices.orders import Priority
 from smok_twisted.devices.writes import to_point
 from smok_twisted.modbus.bank import RegisterBank
+from smok_twisted.modbus.pdu import Read
 from smok_twisted.readings import UNAUTHENTICATED, BlockReport, Fault, Table
 from smok_twisted.testing import BankLine
 
@@ -136,6 +138,23 @@ class Reading(Polled):
         self.assertEqual(len(self.line.asked), 3)
 
 
+class Manners(Polled):
+    def test_an_operator_between_two_registers_of_a_block(self) -> None:
+        """Nobody waits for the end of a poll."""
+        self.end.pass_time(59)
+        self.line.hold = True
+        self.line.asked.clear()
+        self.end.pass_time(2)
+        self.line.held.pop()()  # the pump; now the block of two is read
+        self.end.wire.pump()
+        self.device.orders.ask(1, Read(Table.COIL, 0, 1).encode(), Priority.OPERATOR_READ)
+        for _ in range(2):
+            self.line.held.pop()()
+            self.end.wire.pump()
+        asked = [pdu.hex() for _, pdu in self.line.asked]
+        self.assertEqual(asked, ["0100000008", "03000a0001", "0100000008", "03000b0001"])
+
+
 class Pressure(Polled):
     def test_a_store_that_falls_behind(self) -> None:
         """Nothing is read until it has caught up; then reading goes on, without a burst."""
@@ -211,12 +230,31 @@ class Writing(Polled):
         self.bank.registers[Table.HOLDING][10] = 215
         self.device.look()
         self.end.pass_time(10)
-        self.assertEqual(self.values()["outside"][0], 21.5)
+        self.assertEqual(self.values()["outside"], (21.5, "unauthenticated"))
         self.assertEqual(len(self.server.reports()), stored)
+
+
+FAR = """
+[[point]]
+name = "far"
+register = "holding"
+address = 14
+"""
 
 
 class Wide(Polled):
     window = 100
+
+    def test_a_poll_is_one_segment_each_way(self) -> None:
+        """Everything that is due goes out before the first answer, over all blocks; and nothing that no point needs."""
+        server = Server(100, MODEL + FAR)
+        end = server.dial_raw(quiet=False)
+        reads = ["04 04 00 05 01", "04 03 00 0a 01", "04 03 00 0b 01", "04 03 00 0e 01"]
+        self.assertEqual(end.take(), " ".join(["01 00", *reads]))
+        end.say("020001 03008029 03000258 03000007")
+        server.clock.advance(0)
+        self.assertEqual(len(server.reports()), 1)
+        end.wire.cut()
 
     def test_the_same_values(self) -> None:
         """A window changes how fast, not what."""

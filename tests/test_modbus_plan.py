@@ -235,6 +235,31 @@ class Merging(SynchronousTestCase):
         self.assertEqual(plan_blocks(model(word(1, access="w"))), ())
 
 
+class WithoutGaps(SynchronousTestCase):
+    """For links over which every register is a request of its own."""
+
+    def test_neighbours_only(self) -> None:
+        """What nobody asked for would cost a request."""
+        points = (word(4), word(5), word(7), Point("b", Table.COIL, 7077, "BOOL"), Point("c", Table.COIL, 7078, "BOOL"))
+        self.assertEqual(spans(plan_blocks(model(*points), read_gaps=False)), [(7077, 2), (4, 2), (7, 1)])
+        self.assertEqual(spans(plan_blocks(model(*points))), [(7077, 2), (4, 4)])
+
+    @given(models())
+    def test_every_point_is_read_and_nothing_else(self, register_map: RegisterMap) -> None:
+        """Whatever the model."""
+        blocks = plan_blocks(register_map, read_gaps=False)
+        read = {(block.unit, block.table, block.start + place) for block in blocks for place in range(block.count)}
+        wanted = {
+            (point.unit_id, point.table, point.address + place)
+            for point in register_map.points
+            if point.is_read
+            for place in range(point.words_count)
+        }
+        self.assertEqual(read, wanted)
+        for point in register_map.points:
+            self.assertEqual(locate(point, blocks) is not None, point.is_read)
+
+
 class Deadbands(SynchronousTestCase):
     def test_raw(self) -> None:
         """Engineering units to raw words, rounded down; what is not proportional has none."""

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from ..clock import WallClock
 from ..modbus.maps import RegisterMap
 from ..observe.capture import Capture
-from ..readings import OLDEST_AGE, TIME_DOUBTFUL, Block, BlockReport, Plan, Report, Round
-from ..storage.records import Batch, DeviceRecord
+from ..readings import OLDEST_AGE, TIME_DOUBTFUL, UNAUTHENTICATED, Block, BlockReport, Plan, Report, Round
+from ..storage.records import LINKS_WITHOUT_PROOF, Batch, DeviceRecord
 from .ledger import Ledger
 from .orders import Orders
 from .pressure import Pressure
@@ -116,7 +116,7 @@ class Device:
 
     # -- for links
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Session, orders_at_once: int = 1) -> None:
         """A newer, proven session takes over at once; orders of the old one end as unknown."""
         self.log.info("{device}: connected from {source}", device=self.record.name, source=session.source)
         old, self.session = self.session, session
@@ -126,7 +126,7 @@ class Device:
         self.last_contact_us = self._wall_clock()
         if self._capture is not None and self._capture.is_on:
             session.tap_into(self._capture)
-        self.orders.connected(session)
+        self.orders.connected(session, orders_at_once)
         arrivals, self._arrivals = self._arrivals, []
         for arrival in arrivals:
             arrival.callback(None)
@@ -248,7 +248,8 @@ class Device:
 
     def _heard(self, plan: Plan, report: BlockReport) -> None:
         now_us = self.last_contact_us = self._wall_clock()
-        self.values.update(Report(self.record.device_id, now_us, 0, 0, 0, plan.number, (report,)))
+        flags = UNAUTHENTICATED if self.record.link in LINKS_WITHOUT_PROOF else 0
+        self.values.update(Report(self.record.device_id, now_us, 0, 0, 0, plan.number, (report,), flags))
 
     def _committed(self, _: None, boot: int, batch: int, reports: tuple[Report, ...], begun: float) -> None:
         self.ledger.committed(boot, batch)

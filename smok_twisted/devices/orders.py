@@ -1,4 +1,4 @@
-"""Orders to a device: one at a time, by priority, each answered exactly once, also on disconnect.
+"""Orders to a device: as many at a time as its link takes, by priority, each answered exactly once, also on disconnect.
 
 The line below is anything that offers ``execute(unit, pdu, timeout_seconds) -> Deferred[bytes]``: a session of a
 link, or a MODBUS line of ``modbus.protocol``.
@@ -65,8 +65,9 @@ class Orders:
 
     def __init__(self) -> None:
         self._line: Line | None = None
+        self._at_once = 1
         self._waiting: list[_Order] = []
-        self._running: _Order | None = None
+        self._running: list[_Order] = []
         self._age = itertools.count()
         self._pumping = False
 
@@ -85,18 +86,18 @@ class Orders:
         self._pump()
         return order.answer
 
-    def connected(self, line: Line) -> None:
-        """Orders go to ``line`` from now on."""
-        self._line = line
+    def connected(self, line: Line, at_once: int = 1) -> None:
+        """Orders go to ``line`` from now on; so many may be on their way, sent in order."""
+        self._line, self._at_once = line, at_once
         self._pump()
 
     def disconnected(self) -> None:
         """The link is gone: settle everybody. Nothing is kept for the next connection."""
         self._line = None
-        running, self._running = self._running, None
+        running, self._running = self._running, []
         waiting, self._waiting = sorted(self._waiting), []
-        if running is not None:
-            _settle(running, Failure(OutcomeUnknown("the link was lost after the order was sent")))
+        for order in running:
+            _settle(order, Failure(OutcomeUnknown("the link was lost after the order was sent")))
         for order in waiting:
             _settle(order, Failure(NotSent("the link was lost before the order was sent")))
 
@@ -106,17 +107,17 @@ class Orders:
             return
         self._pumping = True
         try:
-            while self._line is not None and self._running is None and self._waiting:
+            while self._line is not None and len(self._running) < self._at_once and self._waiting:
                 order = heapq.heappop(self._waiting)
                 if not order.abandoned:
-                    self._running = order
+                    self._running.append(order)
                     self._line.execute(*order.request).addBoth(self._answered, order)
         finally:
             self._pumping = False
 
     def _answered(self, result: Any, order: _Order) -> None:
-        if self._running is order:
-            self._running = None
+        if order in self._running:
+            self._running.remove(order)
             _settle(order, result)
             self._pump()
 

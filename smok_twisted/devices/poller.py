@@ -174,14 +174,6 @@ class Poller:
         self._due_seconds[reading.number] = due + ((now - due) // interval_seconds + 1) * interval_seconds
         words = () if fault else tuple(word for _, part in sorted(reading.words.items()) for word in part)
         self._note(BlockReport(reading.number, words, fault))
-        if fault >= Fault.TIMEOUT:
-            self._spare(reading.block.unit)
-
-    def _spare(self, unit: int) -> None:
-        """A unit that begins to rest is not asked for the rest of its other blocks."""
-        for reading in list(self._readings.values()):
-            if reading.block.unit == unit and reading.parts:
-                self._put_back(reading)
 
     def _put_back_all(self) -> None:
         for reading in list(self._readings.values()):
@@ -203,8 +195,7 @@ class Poller:
         self._moment.append(report)
 
     def _hand_over(self, plan_number: int, time_us: int, moment: list[BlockReport]) -> None:
-        if moment is self._moment:
-            self._moment = None
+        self._moment = None
         self._keep(plan_number, time_us, tuple(moment))
 
 

@@ -18,7 +18,7 @@ from ..clock import WallClock
 from ..errors import Conflict, Impossible, NotFound, UserError
 from ..modbus.maps import RegisterMap, parse_map
 from ..modbus.plan import plan_blocks
-from ..readings import Plan
+from ..readings import Block, Plan
 from ..storage.records import DeviceRecord, EventRecord, ModelRecord, Snapshot
 from .device import Device, Stored
 from .ledger import Ledger
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^\W\d_][\w .-]{0,63}")
 _NAME_FORM = "a name begins with a letter and has up to 64 letters, digits, spaces, '.', '_' or '-'"
+
+#: Links over which every register is a request of its own.
+LINKS_OF_SINGLE_REGISTERS = ("p24",)
 
 
 def parse_device_id(text: str) -> int | None:
@@ -158,12 +161,15 @@ class Registry:
     def add_model(self, text: str) -> Generator[Any, Any, RegisterMap]:
         """A register map, or a new version of one; its devices are given new plans. Raises UserError."""
         register_map = parse_map(text, "the model")
+        users = [one for one in self.devices.values() if one.record.model == register_map.name]
         plan_blocks(register_map)  # what cannot be planned is refused before it is kept
+        for device in users:
+            _blocks(device.record, register_map)
         yield self._store.save_model(
             ModelRecord(register_map.name, register_map.version, text, self._wall_clock())
         )
         self._remember(register_map)
-        for device in [one for one in self.devices.values() if one.record.model == register_map.name]:
+        for device in users:
             yield self._plan(device)
         return register_map
 
@@ -218,7 +224,7 @@ class Registry:
     def _plan(self, device: Device) -> Generator[Any, Any, None]:
         """Install the plan of the device's map; a number is durable before the device hears of it."""
         register_map = self.map_of(device.record)
-        blocks = plan_blocks(register_map)
+        blocks = _blocks(device.record, register_map)
         known: Iterable[Plan] = (view.plan for view in device.views.values())
         for plan in known:
             if (plan.blocks, plan.model, plan.version) == (blocks, register_map.name, register_map.version):
@@ -229,3 +235,7 @@ class Registry:
             yield self._store.save_plan(device.record.device_id, plan)
         if plan != device.wanted:
             device.install(register_map, plan)
+
+
+def _blocks(record: DeviceRecord, register_map: RegisterMap) -> tuple[Block, ...]:
+    return plan_blocks(register_map, read_gaps=record.link not in LINKS_OF_SINGLE_REGISTERS)

@@ -51,16 +51,19 @@ class Group(NamedTuple):
     deadband: int  #: raw words; 0 without a report, where it does not separate
 
 
-def plan_blocks(register_map: RegisterMap) -> tuple[Block, ...]:
+def plan_blocks(register_map: RegisterMap, *, read_gaps: bool = True) -> tuple[Block, ...]:
     """The blocks in which every readable point of ``register_map`` is read.
 
+    ``read_gaps`` is False for a link over which every register is a request of its own.
     Raises UserError if they are too many, or if an interval or report is not in whole seconds.
     """
     groups: dict[Group, list[Point]] = {}
     for point in register_map.points:
         if point.is_read:
             groups.setdefault(_group_of(point), []).append(point)
-    blocks = tuple(block for group in sorted(groups) for block in _blocks_of(group, groups[group], register_map))
+    blocks = tuple(
+        block for group in sorted(groups) for block in _blocks_of(group, groups[group], register_map, read_gaps)
+    )
     if len(blocks) > MAX_BLOCKS:
         raise UserError(
             f"model {register_map.name!r} needs {len(blocks)} blocks, but a plan holds at most {MAX_BLOCKS}: "
@@ -118,13 +121,14 @@ def _whole_seconds(point: Point, key: str, milliseconds: int) -> int:
     return seconds
 
 
-def _blocks_of(group: Group, points: Sequence[Point], register_map: RegisterMap) -> Iterator[Block]:
+def _blocks_of(group: Group, points: Sequence[Point], register_map: RegisterMap, read_gaps: bool) -> Iterator[Block]:
     spans = sorted({(point.address, point.address + point.words_count) for point in points})
     wanted = {address for span in spans for address in range(*span)}
+    is_dense = bool(group.report_seconds) or not read_gaps
     most = MAX_BLOCK_BITS if group.table.is_bits else register_map.max_registers
 
     def is_readable(start: int, end: int) -> bool:
-        if end - start > most or (group.report_seconds and not wanted.issuperset(range(start, end))):
+        if end - start > most or (is_dense and not wanted.issuperset(range(start, end))):
             return False
         return not any(forbidden.touches(group.table, start, end) for forbidden in register_map.forbidden)
 

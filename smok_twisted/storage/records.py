@@ -16,6 +16,9 @@ from ..readings import BlockReport, Plan, Report
 #: Key slots of a device that may be in use (design note smok4, "Key rotation").
 CREDENTIAL_SLOTS = 2
 
+#: Links that prove nothing: an allow entry stands in for a secret, and what is read is marked.
+LINKS_WITHOUT_PROOF = ("p24",)
+
 #: States of a command that is not settled yet.
 PENDING_STATES = ("queued", "sent")
 

@@ -71,7 +71,8 @@ class Doorkeeper:
                 self._clock,
                 self._wall_clock,
                 partial(self._keep, device),
-                words_at_most=self._window,
+                words_at_most=1,
+                orders_at_once=self._window,
             )
             self._known[device] = Acquaintance(device, poller)
         return self._known[device]

@@ -84,6 +84,7 @@ class P24Session:
         self._check_allowed = check_allowed
         self._clock = clock
         self._times = times
+        self._window = window
         self._pipeline: Pipeline[_Exchange | None] = Pipeline(window)  # a keepalive is nobody's
         self._exchanges: set[_Exchange] = set()  # those not settled
         self._pauses = 0
@@ -98,7 +99,7 @@ class P24Session:
         self._below = below
         self._spoke_seconds = self._clock.seconds()
         self._tick()
-        self._device.attach(self)
+        self._device.attach(self, self._window)
         if self._device.wanted is not None:
             self.want(self._device.wanted)
 
