@@ -22,6 +22,7 @@ from smok_twisted.devices.registry import Registry
 from smok_twisted.handshake.credentials import Vault
 from smok_twisted.handshake.keyring import Keyring
 from smok_twisted.modbus.bank import RegisterBank
+from smok_twisted.observe.capture import Capture, Tap
 from smok_twisted.observe.metrics import Metrics
 from smok_twisted.readings import BlockReport, Report, Table
 from smok_twisted.settings import Settings
@@ -130,6 +131,7 @@ class FakeSession:
         self.failing: Callable[[bytes], Exception | None] = lambda pdu: None
         self.keys: list[tuple[int, bytes]] = []
         self.moods: list[str] = []
+        self.taps: list[Tap] = []
 
     def execute(self, unit: int, pdu: bytes, timeout_seconds: float) -> Deferred[bytes]:
         self.asked.append((unit, pdu.hex()))
@@ -165,6 +167,10 @@ class FakeSession:
 
     def pause(self) -> Any:
         raise AssertionError("nobody asked for it")
+
+    def tap_into(self, capture: Capture) -> None:
+        self.taps.append(Tap(lambda: NOW_US))
+        capture.listen(self.taps[-1], (self.source, 40000 + len(self.taps)), ("192.0.2.1", 2406))
 
     def close(self, mood: str) -> None:
         self.moods.append(mood)

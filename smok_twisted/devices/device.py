@@ -223,6 +223,11 @@ class Device:
         self._arrivals.append(arrival)
         return arrival
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether anybody wants its octets."""
+        return self._capture is not None and self._capture.is_on
+
     def captured(self) -> Capture:
         """The last octets of its connections; begun now if nobody has asked for a while."""
         if self._capture is None or not self._capture.is_on:

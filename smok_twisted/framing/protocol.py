@@ -59,6 +59,10 @@ class Tap(Protocol):
         """The peer has said something."""
 
 
+#: How a capture tells of the end, by mood; every other end is ours.
+_ENDS = {"peer-closed": "closed by client", "lost": "reset by client"}
+
+
 class Pause:
     """A reason not to read. Reading goes on when every pause of the connection is released."""
 
@@ -120,7 +124,7 @@ class FramedProtocol(TwistedProtocol):
         if self._mood is None:
             self._mood = "peer-closed" if reason.check(ConnectionDone) else "lost"
         if self.tap is not None:
-            self.tap.end = "closed by client" if self._mood == "peer-closed" else "closed by server"
+            self.tap.end = _ENDS.get(self._mood, "closed by server")
         for timer in (self._deadline, self._frame_deadline, self._abort):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -178,8 +182,10 @@ class FramedProtocol(TwistedProtocol):
     def tap_into(self, capture: Any) -> None:
         """Let a ``observe.capture.Capture`` hear this connection from now on."""
         if self.tap is not None:
-            peer, host = self.transport.getPeer(), self.transport.getHost()
-            capture.listen(self.tap, (peer.host, peer.port), (host.host, host.port))
+            ends = enumerate((self.transport.getPeer(), self.transport.getHost()))
+            # The two ends of a UNIX socket become two ports of this machine.
+            hosts = ((getattr(end, "host", "127.0.0.1"), getattr(end, "port", at)) for at, end in ends)
+            capture.listen(self.tap, *hosts)
 
     def crashed(self, failure: Failure) -> None:
         """A fault of our own, found later than ``received``: it ends this session only."""

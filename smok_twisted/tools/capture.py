@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .arguments import Commands, connection, whole
+from .arguments import Commands, connection, name, whole
+from .problems import Refused
 
 if TYPE_CHECKING:
     from .tool import Tool
@@ -17,12 +18,15 @@ EXAMPLES = """\
   smok capture cellar -o cellar.pcap --seconds 60
   smok capture cellar -o cellar.pcap; smok replay cellar.pcap --secret-file cellar.secret"""
 
+#: A file without packets.
+_HEADER_OCTETS = 24
+
 
 def add_to(commands: Commands) -> None:
     """``smok capture``"""
     parser = commands.add("capture", _capture, "keep what a device and the daemon say, as pcap", EXAMPLES, connection())
     add = parser.add_argument
-    add("device", metavar="DEVICE", help="name or id")
+    add("device", metavar="DEVICE", type=name, help="name or id")
     add("-o", "--output", type=Path, metavar="FILE", help='default DEVICE.pcap; "-" is the standard output')
     add("--seconds", type=whole(0, 3600), default=10, metavar="N", help="how long to listen (default 10)")
 
@@ -33,6 +37,8 @@ def _capture(tool: Tool) -> None:
     tool.api.get_octets("devices", device, "capture.pcap")
     time.sleep(tool.args.seconds)
     octets = tool.api.get_octets("devices", device, "capture.pcap")
+    if len(octets) <= _HEADER_OCTETS:
+        raise Refused(f"device {device!r} has not been connected since; it is captured when it comes, ask again then")
     file = tool.args.output or Path(f"{device}.pcap")
     if str(file) == "-":
         sys.stdout.buffer.write(octets)

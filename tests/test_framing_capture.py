@@ -1,0 +1,102 @@
+"""A device can be captured while it is connected, over its reconnects, and what was captured opens with its secret."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
+from twisted.trial.unittest import SynchronousTestCase
+
+from smok_twisted.framing.protocol import FramedProtocol, FramingTimes
+from smok_twisted.links.smok4 import messages
+from smok_twisted.observe.capture import WANTED_SECONDS, Tap
+from smok_twisted.observe.pcap import PacketReader
+from smok_twisted.observe.segments import Endpoint
+from smok_twisted.observe.streams import Conversation, conversations
+from smok_twisted.replay.player import replay
+from smok_twisted.replay.smok4_messages import Known
+from smok_twisted.testing import connect
+
+from .server_in_memory import SECRET, DeviceEnd, Server
+
+SERVER = Endpoint("192.0.2.1", 2406)
+
+
+class Listened(FramedProtocol):
+    """As the daemon's factory makes them, with an address of its own."""
+
+    def connectionMade(self) -> None:
+        self.transport.getHost = lambda: IPv4Address("TCP", *SERVER)
+        super().connectionMade()
+
+
+class Captured(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.server = Server()
+        self.device = self.server.device
+
+    def dial(self, host: str = "198.51.100.1") -> DeviceEnd:
+        decoder, above = self.server.stack()
+        protocol = Listened(decoder, above, self.server.clock, FramingTimes(), self.server.notes)
+        protocol.tap = Tap(self.server.wall_clock)
+        end = DeviceEnd(self.server.clock, None, {})
+        end.wire = connect(protocol, end.protocol, client_host=host)
+        return end
+
+    def captured(self) -> list[Conversation]:
+        return conversations(PacketReader(io.BytesIO(self.device.captured().pcap()), "capture"))
+
+    def replayed(self) -> list[dict[str, Any]]:
+        heard = [(one, piece) for one in self.captured() for piece in one.pieces]
+        return [one.as_json() for one in replay(heard, Known([SECRET]))]
+
+    def events(self, device: DeviceEnd, *codes: int) -> None:
+        device.send(*map(messages.event, codes))
+
+    def test_from_its_login_on(self) -> None:
+        """Asked for before it comes: everything, both sides."""
+        self.assertEqual(self.captured(), [])
+        device = self.dial()
+        self.events(device, 7)
+        (one,) = self.captured()
+        self.assertEqual((one.client, one.server), (Endpoint("198.51.100.1", 40000), SERVER))
+        (shape,) = self.replayed()
+        self.assertEqual(shape["messages"]["client"], {"EVENT": 1, "HELLO": 1, "LOGIN": 1})
+        self.assertEqual(shape["messages"]["server"], {"CHOICE": 1, "WELCOME": 1})
+        self.assertEqual((shape["end"], shape["faults"]), ("open", []))
+
+    def test_from_the_middle_of_a_session(self) -> None:
+        """Asked for while it is connected: the login, a gap, and what is said from then on; the secret opens it."""
+        device = self.dial()
+        self.events(device, *range(50))
+        self.captured()
+        self.events(device, 51, 52)
+        (shape,) = self.replayed()
+        self.assertEqual([one["what"] for one in shape["events"]], ["event 51", "event 52"])
+        self.assertEqual((shape["device"], shape["faults"]), ("0x0000000000000042", []))
+        self.assertGreater(shape["missing"]["client"], 400)
+
+    def test_over_reconnects(self) -> None:
+        """Each session is a conversation of its own, and how it ended is told."""
+        self.captured()
+        self.dial(host="198.51.100.1").wire.cut()
+        self.dial(host="198.51.100.2").send(messages.bye())
+        self.dial(host="198.51.100.3").wire.cut(ConnectionLost())
+        self.dial(host="198.51.100.4")
+        ends = [one.end for one in self.captured()]
+        self.assertEqual(ends, ["closed by client", "closed by server", "reset by client", "open"])
+
+    def test_an_hour_after_the_last_time_it_is_over(self) -> None:
+        """Nothing is kept for nobody."""
+        capture = self.device.captured()
+        self.server.clock.advance(WANTED_SECONDS - 1)
+        device = self.dial()
+        self.events(device, 1)
+        self.assertEqual(len(self.replayed()[0]["events"]), 1)
+        self.server.clock.advance(200)
+        self.assertIs(self.device.captured(), capture)
+        self.server.clock.advance(WANTED_SECONDS)
+        self.assertIsNot(self.device.captured(), capture)
+        self.assertEqual(self.replayed()[0]["events"], [])

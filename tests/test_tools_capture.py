@@ -1,0 +1,57 @@
+"""Promise: ``smok capture DEVICE`` leaves a file that ``smok replay`` and Wireshark read, or says why there is none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from smok_twisted.observe.pcap import PacketReader
+from smok_twisted.observe.streams import conversations
+
+from .tools_rig import ToolTestCase
+
+
+class Capture(ToolTestCase):
+    """smok capture"""
+
+    def setUp(self):
+        super().setUp()
+        self.rig.add_boiler()
+        folder, before = Path(self.mktemp()), Path.cwd()
+        folder.mkdir()
+        os.chdir(folder)
+        self.addCleanup(os.chdir, before)
+
+    def said(self, file: str) -> list[bytes]:
+        with open(file, "rb") as stream:
+            (one,) = conversations(PacketReader(stream, file))
+        return [piece.octets for piece in one.pieces]
+
+    async def test_writes_a_file(self):
+        """Named after the device, or as it is told."""
+        self.rig.ask("GET", "/devices/boiler-1/capture.pcap")
+        self.rig.connect().taps[0].received(b"report")
+        for argv, file in (((), "boiler-1.pcap"), (("-o", "other.pcap"), "other.pcap")):
+            out = await self.accepted("capture", "boiler-1", "--seconds", "0", *argv)
+            self.assertIn(f"`smok replay {file}`", out)
+            self.assertEqual(self.said(file), [b"report"])
+
+    async def test_a_device_that_is_away(self):
+        """Nothing is written; the capture has begun and waits for it."""
+        text = "device 'boiler-1' has not been connected since; it is captured when it comes, ask again then"
+        self.assertEqual(await self.refused("capture", "boiler-1", "--seconds", "0"), (1, text))
+        self.assertEqual(os.listdir(), [])
+        self.rig.connect().taps[0].received(b"here")
+        await self.accepted("capture", "boiler-1", "--seconds", "0")
+        self.assertEqual(self.said("boiler-1.pcap"), [b"here"])
+
+    async def test_what_is_wrong(self):
+        """One sentence each."""
+        self.assertIn("from 0 to 3600", (await self.refused("capture", "boiler-1", "--seconds", "3601"))[1])
+        self.assertIn("a name, or the id", (await self.refused("capture", "../boiler-1"))[1])
+        self.assertEqual((await self.refused("capture", "nobody", "--seconds", "0"))[0], 1)
+        self.rig.ask("GET", "/devices/boiler-1/capture.pcap")
+        self.rig.connect().taps[0].received(b"x")
+        text = "no/such.pcap: cannot be written: No such file or directory"
+        argv = ("capture", "boiler-1", "--seconds", "0", "-o", "no/such.pcap")
+        self.assertEqual(await self.refused(*argv), (2, text))
