@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices import writes
 from smok_twisted.devices.commands import Asker, Command, Commands
+from smok_twisted.devices.orders import WAITING_AT_MOST, Priority
 from smok_twisted.errors import Conflict, Impossible, NotAllowed, NotFound
 from smok_twisted.modbus.bank import RegisterBank
 from smok_twisted.modbus.protocol import LineFault
@@ -201,6 +202,46 @@ class Commanding(SynchronousTestCase):
         self.device.attach(self.session)
         self.assertEqual(command.record.state, "confirmed")
 
+    def test_rights_are_looked_at_again_before_sending(self) -> None:
+        """A write that waited for its device is not sent once the device may not be written to any more."""
+        for change in ({"may_write": False}, {"read_only": True}):
+            result_of(self.server.registry.change(self.device, may_write=True, read_only=False))
+            self.device.detach(self.session, "lost")
+            command = self.write(expires_in=600)
+            result_of(self.server.registry.change(self.device, **change))
+            self.device.attach(self.session)
+            state, _, _, error = self.outcome(command)
+            self.assertEqual((state, self.sent().count(b"\x06")), ("refused", 0))
+            self.assertIn("not sent: device 'kotłownia 1'", error)
+
+    def test_it_expires_between_two_steps(self) -> None:
+        """The device is there, but slow: what has expired is not sent."""
+        self.session.hold = True
+        command = self.write(expires_in=60)
+        self.server.clock.advance(60)
+        self.session.held.pop(0)()
+        self.assertEqual((command.record.state, self.sent()), ("expired", [b"\x03"]))
+
+    def test_a_full_queue(self) -> None:
+        """A write that may wait is tried again later, not at once and for ever."""
+        self.session.hold = True
+        for _ in range(WAITING_AT_MOST + 1):
+            self.device.orders.ask(1, b"\x03\x00\x0a\x00\x01", Priority.POLLER).addErrback(lambda _: None)
+        command = self.write(expires_in=60)
+        self.assertEqual(command.record.state, "queued")
+        self.session.hold = False
+        self.session.held.pop(0)()
+        self.server.clock.advance(1)
+        self.assertEqual(command.record.state, "confirmed")
+
+    def test_nothing_of_a_settled_command_stays(self) -> None:
+        """However it ended."""
+        self.write()
+        self.device.detach(self.session, "lost")
+        self.write(expires_in=60)
+        self.server.clock.advance(60)
+        self.assertEqual(self.commands._running, {})
+
     def test_it_comes_too_late(self) -> None:
         """Expired, and never sent."""
         self.device.detach(self.session, "lost")
@@ -238,6 +279,7 @@ class Commanding(SynchronousTestCase):
         self.commands.recover(result_of(self.server.store.open()).pending)
         states = [result_of(self.commands.find(self.device, f"old{number}")).state for number in range(2)]
         self.assertEqual((states, self.session.asked), (["expired", "unknown"], []))
+        self.assertEqual([state for _, _, state in self.audit()], ["unknown", "expired"])
 
     def test_raw_registers(self) -> None:
         """For administrators; read back all the same."""

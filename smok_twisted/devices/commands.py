@@ -11,23 +11,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from ..clock import WallClock
-from ..errors import Conflict, Impossible, NotFound, RemoteError, UserError
+from ..errors import Conflict, Impossible, NotAllowed, NotFound, RemoteError, UserError
 from ..modbus.protocol import LineFault
 from ..modbus.responses import ExceptionCode, ModbusException, check_response, read_values
 from ..readings import quality_of
 from ..storage.records import CommandRecord
 from .device import Device
 from .orders import NotSent, OutcomeUnknown, Priority
-from .writes import Write
+from .writes import Write, check_device
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ..storage.interface import Store
 
+#: A write that may wait and could not be sent, although the device is there, is tried again then.
+TRY_AGAIN_SECONDS = 1.0
 #: A user may let a write wait for its device so long at most.
 LONGEST_EXPIRY_SECONDS = 7 * 24 * 3600
 #: Exceptions of whoever stands between: the line may have failed after the unit had heard.
@@ -101,6 +104,10 @@ class Commands:
             state = "expired" if record.state == "queued" else "unknown"
             body = {**record.body, "error": "the server was restarted meanwhile"}
             self._keep(replace(record, state=state, body=body))
+            detail = {"command": record.command_id, "state": state, **body}
+            self._store.append_audit(
+                self._wall_clock(), record.who, "restart", record.device_id, "write", detail
+            ).addErrback(self._not_kept)
 
     @inlineCallbacks
     def submit(
@@ -142,12 +149,14 @@ class Commands:
         while not command.settled:
             if not (yield self._connected(device, command)):
                 self._settle(command, "expired", error="the device did not come in time")
-                return
+                break
             yield lock.acquire()
             try:
                 yield self._attempt(device, command)
             finally:
                 lock.release()
+            if not command.settled:
+                yield deferLater(self._clock, TRY_AGAIN_SECONDS)
         if command.record.state == "unknown":
             yield self._read_back_later(device, command, lock)
         del self._running[command.record.command_id]
@@ -158,6 +167,8 @@ class Commands:
         write = command.write
         try:
             before = yield self._read(device, write)
+            if self._is_over(device, command):
+                return
             self._change(command, state="sent", before=self._shown(write, before))
             pdu = yield device.orders.ask(write.unit, write.request.encode(), Priority.OPERATOR_WRITE)
             check_response(write.request, pdu)
@@ -169,6 +180,18 @@ class Commands:
             yield self._failed(device, command, reason)
         else:
             yield self._verify(device, command)
+
+    def _is_over(self, device: Device, command: Command) -> bool:
+        """Looked at last before sending: a write that waited may have expired, or may not be done any more."""
+        expires_us = command.record.expires_us
+        if expires_us is not None and self._wall_clock() >= expires_us:
+            self._settle(command, "expired", error="it could not be sent in time")
+        else:
+            try:
+                check_device(device.record)
+            except NotAllowed as reason:
+                self._settle(command, "refused", error=f"not sent: {reason}")
+        return command.settled
 
     def _link_lost(self, command: Command, reason: NotSent | OutcomeUnknown) -> None:
         """Only a write that was sent has an unknown outcome; else it may wait for its device until it expires."""

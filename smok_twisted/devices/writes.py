@@ -34,7 +34,7 @@ class Write:
 
 def to_point(record: DeviceRecord, register_map: RegisterMap, name: str, value: Any) -> Write:
     """A point's new value in engineering units. Raises NotFound, NotAllowed or Impossible with what would do."""
-    _check_device(record)
+    check_device(record)
     point = register_map.point(name)
     value = check_write(point, value)
     verified = point.verify and point.is_read
@@ -51,14 +51,15 @@ def to_point(record: DeviceRecord, register_map: RegisterMap, name: str, value: 
 
 def to_registers(record: DeviceRecord, unit: int, table: Table, address: int, values: tuple[int, ...]) -> Write:
     """Raw values to coils or holding registers; for administrators."""
-    _check_device(record)
+    check_device(record)
     if not 0 <= unit <= 255:
         raise Impossible(f"unit {unit} is not accepted: a number from 0 to 255")
     request = write_request(table, address, values)
     return Write(unit, request, values, read_request(table, address, len(values)), list)
 
 
-def _check_device(record: DeviceRecord) -> None:
+def check_device(record: DeviceRecord) -> None:
+    """Raise NotAllowed unless the device may be written to now; the text says what would allow it."""
     allow = f"`smok device set {shlex.quote(record.name)} --may-write` allows it"
     if not record.may_write:
         raise NotAllowed(f"device {record.name!r} may not be written to; {allow}")
