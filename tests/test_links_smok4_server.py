@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices.orders import OutcomeUnknown, Priority
@@ -76,6 +77,13 @@ class Sessions(SynchronousTestCase):
         self.server.dial(nonce=5)
         self.assertTrue(self.device.record.read_only)
         self.assertEqual(self.server.events(), ["nonce-repeated"])
+
+    def test_read_only_does_not_wait_for_the_disk(self) -> None:
+        """A store that takes nothing must not leave the device open to writes."""
+        self.server.store.save_device = lambda record: Deferred()  # type: ignore[method-assign]
+        for _ in range(2):
+            self.server.dial(nonce=5)
+        self.assertTrue(self.device.record.read_only)
 
     def test_a_credential_in_use_twice(self) -> None:
         """The fourth take-over from elsewhere within ten minutes waits 60 s, and raises an alarm."""

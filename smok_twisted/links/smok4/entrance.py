@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import IRealm
@@ -68,6 +69,8 @@ class Entrance:
         if verdict is Verdict.REPEAT and not self.device.record.read_only:
             text = "it used a nonce twice and is read-only until `smok device set NAME --may-write`"
             self._realm.registry.tell(self.device, "nonce-repeated", text, "high")
+            # In force at once, not only when the store has it: a full disk must not leave the door open.
+            self.device.record = replace(self.device.record, read_only=True)
             self._realm.registry.change(self.device, read_only=True).addErrback(self._realm.not_kept)
 
 
