@@ -1,0 +1,1 @@
+"""What developing SMOK needs, and using it does not."""
