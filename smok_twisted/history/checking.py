@@ -1,0 +1,112 @@
+"""Whether packed history says what it was made of: chunks against the log, summaries against chunks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..clock import rfc3339
+from ..errors import StorageError
+from ..readings import Report
+from ..storage.records import HOUR_US, HOURS_A_DAY
+from . import summary
+from .chunk import Chunk
+from .merge import merged
+from .packing import stretches_of
+from .stretch import Stretch
+from .summary import Key, hour_start_us
+
+if TYPE_CHECKING:
+    from ..devices.values import PlanView
+
+
+class Damage(NamedTuple):
+    """What is wrong. Packing the hours again puts it right, after what is ``broken`` has been taken away."""
+
+    text: str  #: begins with the time
+    again: frozenset[int]  #: hours to be packed again; none: what is needed for that is not there
+    broken: str = ""  #: "chunk" or "summary", when it cannot even be read
+
+
+class PackedDay(NamedTuple):
+    """Of one device, as the store has it."""
+
+    day: int
+    summary: bytes | None
+    chunks: Mapping[int, bytes]  #: by hour
+    log: Mapping[int, list[Report]]  #: by hour
+    marked: frozenset[int]  #: hours that wait to be packed
+
+
+def damages_of(device_id: int, found: PackedDay, views: Mapping[int, PlanView], first_hour: int) -> list[Damage]:
+    """All that is wrong with a day. Hours before ``first_hour`` have lost their chunks to retention."""
+    chunks: dict[int, Chunk] = {}
+    damages = []
+    for hour in sorted(found.chunks.keys() | found.log.keys()):
+        log = found.log.get(hour, [])
+        try:
+            _check_hour(device_id, hour, found, log, chunks)
+        except StorageError as error:
+            is_broken = hour not in chunks and hour in found.chunks
+            again = frozenset((hour,) if log or not is_broken else ())
+            damages.append(Damage(f"{_time(hour)}: {error}", again, "chunk" if is_broken else ""))
+    return damages + _of_summary(found, chunks, views, first_hour)
+
+
+def _check_hour(device_id: int, hour: int, found: PackedDay, log: list[Report], chunks: dict[int, Chunk]) -> None:
+    """Put the hour's chunk into ``chunks``; raises StorageError."""
+    packed: list[Report] = []
+    if hour in found.chunks:
+        chunk = Chunk(found.chunks[hour])
+        packed = chunk.reports(device_id)
+        if any(report.time_us // HOUR_US != hour for report in packed):
+            raise StorageError("its chunk has reports of another hour")
+        chunks[hour] = chunk
+    if hour in found.marked:
+        return
+    missing = len(merged(log, packed)) - len(packed)
+    if missing:
+        raise StorageError(f"{missing} reports of the log are not in its chunk")
+
+
+def _of_summary(
+    found: PackedDay, chunks: Mapping[int, Chunk], views: Mapping[int, PlanView], first_hour: int
+) -> list[Damage]:
+    if found.summary is None and not found.chunks:
+        return []
+    again = frozenset(chunks.keys() | found.log.keys())
+    try:
+        points = {} if found.summary is None else summary.decode(found.summary)
+    except StorageError as error:
+        return [Damage(f"{_time(found.day * HOURS_A_DAY)}: {error}", again, "summary")]
+    hours = {hour for hour in _hours(found.day) if hour >= first_hour and hour not in found.chunks.keys() - chunks}
+    wrong = [
+        hour
+        for hour in sorted(hours)
+        if _said(points, found.day, hour) != (_expected(chunks[hour], hour, views) if hour in chunks else {})
+    ]
+    text = "the day's summary does not say what the hour's chunk says"
+    return [Damage(f"{_time(hour)}: {text}", again & {hour}) for hour in wrong]
+
+
+def _expected(chunk: Chunk, hour: int, views: Mapping[int, PlanView]) -> dict[Key, Stretch]:
+    """As it comes back from a summary."""
+    day, number = divmod(hour, HOURS_A_DAY)
+    points: summary.Day = {}
+    summary.put_hour(points, day, number, stretches_of(chunk, hour, views))
+    return _said(points, day, hour)
+
+
+def _time(hour: int) -> str:
+    return rfc3339(hour * HOUR_US)
+
+
+def _hours(day: int) -> range:
+    return range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY)
+
+
+def _said(points: summary.Day, day: int, hour: int) -> dict[Key, Stretch]:
+    """What a summary says of an hour."""
+    number = hour - day * HOURS_A_DAY
+    said = {key: point.get(number, hour_start_us(day, number)) for key, point in points.items()}
+    return {key: stretch for key, stretch in said.items() if stretch is not None}
