@@ -12,12 +12,13 @@ To put a store under this contract, mix ``StoreContract`` into a ``TestCase`` of
 from __future__ import annotations
 
 from .store_contract_log import LogContract
+from .store_contract_packed import PackedContract
 from .store_contract_readings import ReadingsContract
 from .store_contract_registry import RegistryContract
 from .store_samples import batch_of, device, report
 
 
-class StoreContract(ReadingsContract, RegistryContract, LogContract):
+class StoreContract(ReadingsContract, PackedContract, RegistryContract, LogContract):
     """All promises; here those of opening and closing."""
 
     async def test_a_new_store_is_empty(self):

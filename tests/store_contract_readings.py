@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import gatherResults
 
 from smok_twisted.readings import TIME_DOUBTFUL, BlockReport, Fault, Report
-from smok_twisted.storage.records import Batch, Cursor, Latest, place_of
+from smok_twisted.storage.records import HOUR_US, Batch, Cursor, Latest, place_of
 
 from .store_samples import ALL_TIME, DEVICE, MINUTE_US, OTHER, StoreCase, batch_of, device, report
 
@@ -137,6 +137,58 @@ class ReadingsContract(StoreCase):
         self.assertEqual(snapshot.cursors, dict.fromkeys(ids, Cursor(1, 10)))
         self.assertEqual({id_: snapshot.latest[id_][3, 0].report for id_ in ids},
                          {id_: reports[id_][-1].blocks[0] for id_ in ids})  # fmt: skip
+
+    # -- readings that came by another way
+
+    async def test_what_is_filled_in_leaves_the_cursor_where_it_is(self):
+        """What a device brings later is stored, whatever was filled in before: above it, at it and below it."""
+        store = await self.with_device()
+        await store.append(batch_of(report(4)))
+        await store.backfill(DEVICE, [report(9, time_us=1), report(2, boot=7, time_us=2), report(3, time_us=3)])
+        await store.append(batch_of(report(5)))
+        await store.append(batch_of(report(4, time_us=99)))
+        _, snapshot = await self.restarted(store)
+        self.assertEqual(snapshot.cursors, {DEVICE: Cursor(1, 5)})
+
+    async def test_what_is_filled_in_is_there_once(self):
+        """In its place among the others, also when it is filled in twice, or is there already."""
+        old = [report(1, time_us=1, words=(7,)), report(1, 1, time_us=2), report(8, boot=3, time_us=4)]
+        store = await self.with_device()
+        await store.append(batch_of(report(2, time_us=3)))
+        for _ in range(2):
+            await store.backfill(DEVICE, old)
+        await store.backfill(DEVICE, [report(2, time_us=3, words=(9,))])
+        self.assertEqual(await self.history(store), [*old[:2], report(2, time_us=3), old[2]])
+
+    async def test_a_device_that_never_reported_has_no_cursor_from_it(self):
+        """Its first batch is new."""
+        store = await self.with_device()
+        await store.backfill(DEVICE, [report(1, time_us=1)])
+        _, snapshot = await self.restarted(store)
+        self.assertEqual(snapshot.cursors, {})
+
+    async def test_what_is_filled_in_may_be_the_latest(self):
+        """It is, unless something newer of its block is known."""
+        store = await self.with_device()
+        await store.append(batch_of(report(1, time_us=500)))
+        await store.backfill(DEVICE, [report(1, boot=2, time_us=400, words=(4,)), report(2, block=1, time_us=7)])
+        await store.backfill(DEVICE, [report(3, boot=2, time_us=600, words=(6,))])
+        _, snapshot = await self.restarted(store)
+        times = {block: latest.time_us for (_, block), latest in snapshot.latest[DEVICE].items()}
+        self.assertEqual(times, {0: 600, 1: 7})
+
+    async def test_what_is_filled_in_is_packed_later(self):
+        """Its hours are marked, however old they are."""
+        store = await self.with_device()
+        await store.backfill(DEVICE, [report(1, time_us=7 * HOUR_US), report(2, time_us=9 * HOUR_US + 1)])
+        self.assertEqual([one.hour for one in await store.unpacked(0, 100)], [7, 9])
+
+    async def test_filling_in_is_all_or_nothing(self):
+        """One report that cannot be stored, or a device that is not there, and nothing has changed."""
+        store = await self.with_device()
+        await self.refused(store.backfill(DEVICE, [report(1), report(2, words=(65536,))]), "cannot be stored")
+        await self.refused(store.backfill(OTHER, [report(1, device_id=OTHER)]), "0x0000000000000007")
+        self.assertEqual(await self.history(store), [])
 
     # -- reading the history
 

@@ -90,6 +90,17 @@ class Opening(Files):
         self.assertIn("CREATE TABLE device", scripts[0])
         self.assertEqual(schema("nothing"), [])
 
+    def test_summaries_of_version_2(self):
+        """Schema 3 moves them to a smaller table; each is there afterwards, and none twice."""
+        scripts = schema("sqlite")
+        rows = [(device, day, bytes([day]) * 1400) for device in (1, 2) for day in range(30)]
+        with self.connected(*scripts[:2]) as connection:
+            connection.executemany("INSERT INTO summary VALUES (?, ?, ?)", rows)
+        with self.connected(*scripts) as connection:
+            self.assertEqual(connection.execute("SELECT * FROM summary ORDER BY device, day").fetchall(), rows)
+            with self.assertRaises(sqlite3.IntegrityError):
+                connection.execute("INSERT INTO summary VALUES (1, 0, x'00')")
+
 
 class Refusing(Files):
     """One line that names the file and what is wrong."""

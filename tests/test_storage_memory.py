@@ -8,10 +8,11 @@ from smok_twisted.errors import StorageError
 from smok_twisted.storage.memory import ManualStore, MemoryData, MemoryStore
 
 from .store_contract import StoreContract
+from .store_contract_copying import CopyingContract
 from .store_samples import ALL_TIME, DEVICE, OTHER, batch_of, device, report
 
 
-class MemoryContract(StoreContract, TestCase):
+class MemoryContract(StoreContract, CopyingContract, TestCase):
     """The contract, over data that outlive the store."""
 
     def setUp(self):

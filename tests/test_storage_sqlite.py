@@ -23,6 +23,7 @@ from smok_twisted.storage.sqlite import SqliteStore
 from smok_twisted.storage.sqlite_registry import save_device, signed, unsigned
 
 from .store_contract import StoreContract
+from .store_contract_copying import CopyingContract
 from .store_samples import ALL_TIME, DEVICE, batch_of, device, report
 
 PAGE = 4096
@@ -55,7 +56,7 @@ class OnFile(TestCase):
         self.fail("it opened")
 
 
-class SqliteContract(OnFile, StoreContract):
+class SqliteContract(OnFile, StoreContract, CopyingContract):
     """The contract, with a file that outlives the store."""
 
 
@@ -196,7 +197,7 @@ class SameAsMemory(SynchronousTestCase):
         self.successResultOf(memory.open())
         self.successResultOf(memory.save_device(device()))
         with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-            connection.executescript(schema("sqlite")[0])
+            connection.executescript("".join(schema("sqlite")))
             cursor = connection.cursor()
             save_device(cursor, device())
             for boot, number, rounds in sent:

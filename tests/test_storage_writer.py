@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from smok_twisted.errors import StorageError
 from smok_twisted.storage.database import Database
-from smok_twisted.storage.writer import Marks, Signals, Writer
+from smok_twisted.storage.writer import Marks, Signals, Writer, pause_seconds
 
 from .test_storage_commit import INSERT, SCRIPT, FailingCursor, keep
 
@@ -131,6 +131,12 @@ class Groups(Writing):
         impatient.cancel()
         await writer.submit(keep(2))
         self.assertEqual(self.kept(), [1, 2])
+
+
+    def test_a_fleet_waits_twice_as_long_a_user_does_not(self):
+        """Half as many syncs for ten thousand devices; who adds a device, and a storm, wait as ever."""
+        pauses = {writes: pause_seconds(0.05, writes) for writes in (1, 3, 4, 17, 31, 32, 1000)}
+        self.assertEqual(pauses, {1: 0.05, 3: 0.05, 4: 0.1, 17: 0.1, 31: 0.1, 32: 0.05, 1000: 0.05})
 
 
 class Bounds(Writing):

@@ -10,11 +10,14 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import StorageError
+
+T = TypeVar("T")
 
 _PRIMARY_CODE = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -68,7 +71,7 @@ class Database:
         damaged, of another program or of a newer version, and when the system does not let us.
         """
         self.path = path
-        self._lock = _locked(path)
+        self._lock = locked(path)
         try:
             os.close(_open(path))
             with contextlib.closing(self.connect()) as connection:
@@ -119,8 +122,32 @@ def check(path: Path, connection: sqlite3.Connection, *tables: str) -> None:
             raise damaged(path, verdict.splitlines()[-1])
 
 
-def _locked(path: Path) -> int:
-    """An open file ``PATH.lock`` that no other process has locked; it names the process that has."""
+def looked_at(path: Path, look: Callable[[Path, sqlite3.Connection], T]) -> T:
+    """What ``look`` makes of one moment of the file; a daemon may write to it meanwhile. Raises StorageError."""
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            connection.execute("BEGIN")  # so that a running daemon does not change what is looked at
+            return look(path, connection)
+    except sqlite3.Error as error:
+        raise explained(path, error) from None
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+
+
+def version_of(path: Path, connection: sqlite3.Connection, application_id: int) -> int:
+    """The schema's version. Raises StorageError for files that are not ours."""
+    found_id, version = (_pragma(connection, name) for name in ("application_id", "user_version"))
+    if found_id != application_id:
+        raise StorageError(f"{path} is not a store of SMOK: name its folder by --data-dir")
+    return version
+
+
+def locked(path: Path) -> int:
+    """An open file ``PATH.lock`` that no other process has locked; it names the process that has.
+
+    Raises StorageError.
+    """
     lock = _open(path.with_name(path.name + ".lock"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ needs a device which the store does not know is one of these cases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         EventRecord,
         Health,
         ModelRecord,
+        Packed,
+        PackedHour,
         Place,
         Snapshot,
+        Unpacked,
     )
 
 
@@ -53,12 +56,50 @@ class Store(Protocol):
         durable while an earlier one of its device may still fail: the cursor would hide that one for ever.
         """
 
+    def backfill(self, device_id: int, reports: Sequence[Report]) -> Deferred[None]:
+        """Store reports that reached us by another way than the device's own batches, such as a capture.
+
+        All of them become durable together. Where a report has its place already, nothing changes. The cursor does
+        not move: what the device brings by itself, before or after, is stored as if they were not there. An older
+        reading never replaces a newer latest one. Their hours are marked for packing, as with ``append``.
+        """
+
     def reports(
         self, device_id: int, from_us: int, to_us: int, limit: int = 1000, after: Place | None = None
     ) -> Deferred[list[Report]]:
-        """Reports with ``from_us <= time_us < to_us`` in order of their places, at most ``limit``.
+        """Reports of the log with ``from_us <= time_us < to_us`` in order of their places, at most ``limit``.
 
-        ``after`` is the place of the last report of the page before. An unknown device has none.
+        ``after`` is the place of the last report of the page before. An unknown device has none. The log forgets what
+        is packed (``forget``): ``history.reader`` puts both together.
+        """
+
+    # -- packed history: hours as chunks, days as summaries (design note storage, "Two layers of history")
+
+    def unpacked(
+        self, from_hour: int, to_hour: int, limit: int = 1000, device_id: int | None = None
+    ) -> Deferred[list[Unpacked]]:
+        """Hours of ``[from_hour, to_hour)`` with reports that are in no chunk yet, oldest first, at most ``limit``.
+
+        Of one device, if one is named. The mark that an hour needs packing is durable together with its reports.
+        """
+
+    def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
+        """Put or replace the hour's chunk and its day's summary; the hour needs no packing any more.
+
+        It does if its mark is no longer ``mark``: reports have come since that was read. ``keep_seconds`` is for stores
+        that must know beforehand when history ends; the others are told by ``forget``.
+        """
+
+    def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
+        """(hour, chunk) with ``from_hour <= hour < to_hour``, in order of hours, at most ``limit``."""
+
+    def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
+        """(day, summary) with ``from_day <= day < to_day``, in order of days, at most ``limit``."""
+
+    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
+        """History has an end: drop packed reports of the log, and chunks and summaries, before these times.
+
+        Reports of an hour that needs packing stay; so does a summary with any hour that stays.
         """
 
     # -- devices and what belongs to them

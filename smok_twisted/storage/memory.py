@@ -7,9 +7,8 @@ a second ``MemoryStore`` and it is a restart.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,10 +18,14 @@ from ..errors import Conflict, StorageError
 from ..readings import Plan, Report
 from .audit import AuditEntry, chained, to_json
 from .blob import encode
-from .interface import Store
+from .copying import Writable
+from .memory_data import DeviceData, MemoryData
 from .records import (
     CREDENTIAL_SLOTS,
+    HOUR_US,
+    HOURS_A_DAY,
     PENDING_STATES,
+    Adopted,
     Batch,
     CommandRecord,
     CredentialRecord,
@@ -30,42 +33,18 @@ from .records import (
     DeviceRecord,
     EventRecord,
     Health,
-    LatestByBlock,
     ModelRecord,
+    Packed,
+    PackedHour,
     Place,
     Snapshot,
-    latest_of,
+    Unpacked,
     place_of,
     unknown_device,
 )
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass
-class _Device:
-    """A device and all that goes when it is removed."""
-
-    record: DeviceRecord
-    plans: dict[int, Plan] = field(default_factory=dict)
-    credentials: dict[int, CredentialRecord] = field(default_factory=dict)
-    nonces: bytes | None = None
-    cursor: Cursor | None = None
-    latest: LatestByBlock = field(default_factory=dict)
-    reports: list[Report] = field(default_factory=list)  #: in the order of their places
-    commands: dict[str, CommandRecord] = field(default_factory=dict)
-
-
-@dataclass
-class MemoryData:
-    """What a memory store keeps."""
-
-    devices: dict[int, _Device] = field(default_factory=dict)
-    models: dict[tuple[str, str], ModelRecord] = field(default_factory=dict)
-    audit: list[AuditEntry] = field(default_factory=list)
-    events: list[EventRecord] = field(default_factory=list)  #: the n-th has event_id n
-    settings: dict[str, str] = field(default_factory=dict)
 
 
 def _at_once(
@@ -82,8 +61,8 @@ def _at_once(
     return call
 
 
-class MemoryStore(Store):
-    """The promises of each method are those of ``Store``."""
+class MemoryStore(Writable):
+    """The promises of each method are those of ``Store`` and ``copying.Writable``."""
 
     def __init__(self, data: MemoryData | None = None) -> None:
         self.data = data or MemoryData()
@@ -108,12 +87,14 @@ class MemoryStore(Store):
         device = self._device(batch.device_id)
         if device.cursor is not None and device.cursor.covers(batch.boot, batch.batch):
             return
-        for report in batch.reports:
-            _insert(device.reports, report)
-        for key, latest in latest_of(batch.reports).items():
-            if key not in device.latest or latest.time_us >= device.latest[key].time_us:
-                device.latest[key] = latest
+        device.keep(batch.reports)
         device.cursor = Cursor(batch.boot, batch.batch)
+
+    @_at_once
+    def backfill(self, device_id: int, reports: Sequence[Report]) -> None:
+        for report in reports:
+            encode(report.blocks)
+        self._device(device_id).keep(reports)
 
     @_at_once
     def reports(
@@ -124,8 +105,62 @@ class MemoryStore(Store):
         return [report for report in found if after is None or place_of(report) > after][:limit]
 
     @_at_once
+    def unpacked(
+        self, from_hour: int, to_hour: int, limit: int = 1000, device_id: int | None = None
+    ) -> list[Unpacked]:
+        found = [
+            Unpacked(id_, hour, mark)
+            for id_, device in self.data.devices.items()
+            for hour, mark in device.unpacked.items()
+            if from_hour <= hour < to_hour and device_id in (None, id_)
+        ]
+        return sorted(found, key=lambda one: one.hour)[:limit]
+
+    @_at_once
+    def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> None:
+        device = self._device(packed.device_id)
+        device.chunks[packed.hour] = packed.chunk
+        device.summaries[packed.hour // HOURS_A_DAY] = packed.summary
+        if device.unpacked.get(packed.hour) == mark:
+            del device.unpacked[packed.hour]
+
+    @_at_once
+    def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Packed:
+        device = self.data.devices.get(device_id)
+        return _between(device.chunks, from_hour, to_hour, limit) if device else []
+
+    @_at_once
+    def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Packed:
+        device = self.data.devices.get(device_id)
+        return _between(device.summaries, from_day, to_day, limit) if device else []
+
+    @_at_once
+    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> None:
+        device = self._device(device_id)
+        device.reports = [
+            one for one in device.reports if one.time_us >= log_before_us or one.time_us // HOUR_US in device.unpacked
+        ]
+        device.chunks = {hour: octets for hour, octets in device.chunks.items() if hour >= packed_before_hour}
+        before_day = packed_before_hour // HOURS_A_DAY
+        device.summaries = {day: octets for day, octets in device.summaries.items() if day >= before_day}
+
+    @_at_once
+    def adopt(self, device_id: int, part: Adopted) -> None:
+        for report in part.reports:
+            encode(report.blocks)
+        device = self._device(device_id)
+        for report in part.reports:
+            device.insert(report)
+        for hour in part.unpacked:
+            device.unpacked[hour] = device.unpacked.get(hour, 0) + 1
+        device.chunks.update(part.chunks)
+        device.summaries.update(part.summaries)
+        device.latest.update(part.latest)
+        device.cursor = part.cursor or device.cursor
+
+    @_at_once
     def save_device(self, record: DeviceRecord) -> None:
-        self.data.devices.setdefault(record.device_id, _Device(record)).record = record
+        self.data.devices.setdefault(record.device_id, DeviceData(record)).record = record
 
     @_at_once
     def remove_device(self, device_id: int) -> None:
@@ -225,7 +260,15 @@ class MemoryStore(Store):
     def setting(self, name: str) -> str | None:
         return self.data.settings.get(name)
 
-    def _device(self, device_id: int) -> _Device:
+    @_at_once
+    def settings(self) -> dict[str, str]:
+        return dict(self.data.settings)
+
+    @_at_once
+    def rest(self) -> None:
+        pass
+
+    def _device(self, device_id: int) -> DeviceData:
         if device_id not in self.data.devices:
             raise unknown_device(device_id)
         return self.data.devices[device_id]
@@ -242,7 +285,9 @@ class MemoryStore(Store):
             nonces={id_: device.nonces for id_, device in devices.items() if device.nonces is not None},
             cursors={id_: device.cursor for id_, device in devices.items() if device.cursor is not None},
             latest={id_: dict(device.latest) for id_, device in devices.items() if device.latest},
-            pending=[command for command in commands if command.state in PENDING_STATES],
+            pending=sorted(
+                (command for command in commands if command.state in PENDING_STATES), key=lambda one: one.requested_us
+            ),
         )
 
 
@@ -271,12 +316,8 @@ class ManualStore(MemoryStore):
         return deferred
 
 
-def _insert(reports: list[Report], report: Report) -> None:
-    """Keep the order; what is there already stays once."""
-    place = place_of(report)
-    index = bisect_left(reports, place, key=place_of)
-    if index == len(reports) or place_of(reports[index]) != place:
-        reports.insert(index, report)
+def _between(kept: Mapping[int, bytes], first: int, end: int, limit: int) -> Packed:
+    return sorted((number, octets) for number, octets in kept.items() if first <= number < end)[:limit]
 
 
 def _of_key(commands: Mapping[str, CommandRecord], key: str | None) -> CommandRecord | None:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import StorageError
 from ..readings import BlockReport, Plan, Report
 
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
 #: Key slots of a device that may be in use (design note smok4, "Key rotation").
 CREDENTIAL_SLOTS = 2
+
+#: History is packed by hours and summed up by days, both counted since 1970 UTC.
+HOUR_US = 3600 * 1_000_000
+HOURS_A_DAY = 24
 
 #: Links that prove nothing: an allow entry stands in for a secret, and what is read is marked.
 LINKS_WITHOUT_PROOF = ("p24",)
@@ -62,6 +69,28 @@ def place_of(report: Report) -> Place:
     return Place(report.time_us, report.boot, report.batch, report.round)
 
 
+class Unpacked(NamedTuple):
+    """An hour of a device with reports that are in no chunk yet."""
+
+    device_id: int
+    hour: int  #: since 1970 UTC
+    #: Another one as soon as further reports have come for the hour; None: some are on their way, it is packed later.
+    mark: int | None
+
+
+class PackedHour(NamedTuple):
+    """An hour made small. The octets are opaque: ``history.chunk`` and ``history.summary`` know them."""
+
+    device_id: int
+    hour: int  #: since 1970 UTC
+    chunk: bytes  #: all reports of the hour
+    summary: bytes  #: of its whole day, ``hour // 24``
+
+
+#: (hour, chunk) or (day, summary), as a store answers them.
+Packed = list[tuple[int, bytes]]
+
+
 class Latest(NamedTuple):
     """The newest thing known of one block."""
 
@@ -81,6 +110,19 @@ def latest_of(reports: Iterable[Report]) -> LatestByBlock:
         for report in sorted(reports, key=place_of)
         for block in report.blocks
     }
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Some of what another store has of a device, to be taken over as it is."""
+
+    reports: tuple[Report, ...] = ()
+    chunks: tuple[tuple[int, bytes], ...] = ()  #: by hour
+    summaries: tuple[tuple[int, bytes], ...] = ()  #: by day
+    unpacked: tuple[int, ...] = ()  #: hours that need packing
+    cursor: Cursor | None = None
+    latest: LatestByBlock = field(default_factory=dict)
+    keep_seconds: int | None = None  #: of chunks and summaries, from their own time on; as in ``Store.save_packed``
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +200,18 @@ class EventRecord:
 class Health(NamedTuple):
     """Whether what is handed over becomes durable."""
 
-    state: str  #: ok, disk-full, locked (by another program), failed (for good) or closed
+    #: ok; away: durable here, the database cannot be reached; disk-full; locked by another program; failed for good;
+    #: closed
+    state: str
     since_us: int
     detail: str = ""
+
+
+class OnItsWay(NamedTuple):
+    """Batches of a device up to ``cursor`` are kept here already; they are durable when ``durable`` fires."""
+
+    cursor: Cursor
+    durable: Deferred[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +229,4 @@ class Snapshot:
     cursors: dict[int, Cursor]
     latest: dict[int, LatestByBlock]
     pending: list[CommandRecord]  #: in the order in which they were asked for
+    on_their_way: dict[int, OnItsWay] = field(default_factory=dict)  #: by device, beyond its cursor

@@ -7,14 +7,14 @@ write for them. The statements are in ``sqlite_registry``, ``sqlite_history`` an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from twisted.internet.defer import Deferred, fail, inlineCallbacks
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -24,11 +24,13 @@ from ..errors import StorageError
 from ..readings import Plan, Report
 from . import sqlite_history as history
 from . import sqlite_log as log
+from . import sqlite_packed as packed_history
 from . import sqlite_registry as registry
 from .audit import AuditEntry
+from .copying import Writable
 from .database import Database, check, damaged, explained, schema
-from .interface import Store
 from .records import (
+    Adopted,
     Batch,
     CommandRecord,
     CredentialRecord,
@@ -36,8 +38,11 @@ from .records import (
     EventRecord,
     Health,
     ModelRecord,
+    Packed,
+    PackedHour,
     Place,
     Snapshot,
+    Unpacked,
 )
 from .writer import Marks, Signals, Writer
 
@@ -50,11 +55,14 @@ APPLICATION_ID = int.from_bytes(b"SMOK", "big")
 _CHECKED_TABLES = ("device", "model", "plan", "credential", "nonces", "latest", "command", "setting")
 
 
-class SqliteStore(Store):
+class SqliteStore(Writable):
     """A store in the file ``path``, which is made if it is not there; its folder is not.
 
-    The promises of each method are those of ``Store``.
+    The promises of each method are those of ``Store``. ``script`` is for a subclass: more tables, made where they
+    are not there.
     """
+
+    script = ""
 
     def __init__(
         self,
@@ -116,8 +124,9 @@ class SqliteStore(Store):
     def _load(self, connection: sqlite3.Connection) -> Snapshot:
         try:
             check(self._path, connection, *_CHECKED_TABLES)
+            connection.executescript(self.script)
             connection.execute("PRAGMA query_only = ON")
-            return _load_snapshot(connection.cursor())
+            return load_snapshot(connection.cursor())
         except sqlite3.Error as error:
             raise explained(self._path, error) from error
         except ValueError as error:
@@ -152,10 +161,42 @@ class SqliteStore(Store):
             return fail()
         return self._write(history.append, encoded)
 
+    def backfill(self, device_id: int, reports: Sequence[Report]) -> Deferred[None]:
+        try:
+            rows = history.encoded_reports(reports)
+        except StorageError:
+            return fail()
+        return self._write(history.backfill, device_id, rows)
+
     def reports(
         self, device_id: int, from_us: int, to_us: int, limit: int = 1000, after: Place | None = None
     ) -> Deferred[list[Report]]:
         return self._read(history.reports, device_id, from_us, to_us, limit, after)
+
+    def unpacked(
+        self, from_hour: int, to_hour: int, limit: int = 1000, device_id: int | None = None
+    ) -> Deferred[list[Unpacked]]:
+        return self._read(packed_history.unpacked, from_hour, to_hour, limit, device_id)
+
+    def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
+        return self._write(packed_history.save, packed, mark)
+
+    def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
+        return self._read(packed_history.chunks, device_id, from_hour, to_hour, limit)
+
+    def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
+        return self._read(packed_history.summaries, device_id, from_day, to_day, limit)
+
+    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
+        return self._write(packed_history.forget, device_id, log_before_us, packed_before_hour)
+
+    def adopt(self, device_id: int, part: Adopted) -> Deferred[None]:
+        try:
+            rows = history.encoded_reports(part.reports)
+            latest = history.latest_rows(part.latest)
+        except StorageError:
+            return fail()
+        return self._write(history.adopt, device_id, part, rows, latest)
 
     def save_device(self, record: DeviceRecord) -> Deferred[None]:
         return self._write(registry.save_device, record)
@@ -220,8 +261,14 @@ class SqliteStore(Store):
     def setting(self, name: str) -> Deferred[str | None]:
         return self._read(registry.setting, name)
 
+    def settings(self) -> Deferred[dict[str, str]]:
+        return self._read(registry.settings)
 
-def _load_snapshot(cursor: sqlite3.Cursor) -> Snapshot:
+    def rest(self) -> Deferred[None]:
+        return succeed(None)
+
+
+def load_snapshot(cursor: sqlite3.Cursor) -> Snapshot:
     return Snapshot(
         devices=registry.load_devices(cursor),
         models=registry.models(cursor),

@@ -161,6 +161,11 @@ def put_setting(cursor: sqlite3.Cursor, name: str, text: str) -> None:
     cursor.execute("INSERT OR REPLACE INTO setting (name, text) VALUES (?, ?)", (name, text))
 
 
+def settings(cursor: sqlite3.Cursor) -> dict[str, str]:
+    """All of them."""
+    return dict(cursor.execute("SELECT name, text FROM setting"))
+
+
 def setting(cursor: sqlite3.Cursor, name: str) -> str | None:
     """The text, or None."""
     row = cursor.execute("SELECT text FROM setting WHERE name = ?", (name,)).fetchone()

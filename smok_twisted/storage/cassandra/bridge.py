@@ -1,0 +1,327 @@
+"""Between the driver's threads and the reactor: Deferreds, a bounded window, and an end to asking nobody.
+
+Of use alone: a Twisted application that only wants Cassandra needs this module and its ``Options``. Completed
+requests are collected by the driver's thread and brought over by one ``callFromThread`` for all that wait. A Deferred
+that is dropped or cancelled cancels nothing: what was sent is done or not.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList, fail, inlineCallbacks, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ...clock import WallClock, wall_clock_us
+from ...errors import LocalError, StorageAway, StorageError
+from ..records import Health
+from ..writer import Marks
+from .answers import Refused, Unknown
+from .circuit import Circuit
+from .driver import DriverSession
+from .options import Options
+from .policies import Tally
+from .seeker import Seeker
+from .window import BACKGROUND, LIVE, Request, Window
+
+__all__ = ["BACKGROUND", "LIVE", "Bridge", "Observer", "Options", "Refused", "Statement", "Unknown", "all_of"]
+
+Rows = list[tuple[Any, ...]]
+
+
+class Statement(NamedTuple):
+    """CQL with question marks for its values; prepared once a session."""
+
+    cql: str
+    is_idempotent: bool = True
+
+
+#: Something that only a database with enough nodes can answer. Refused counts as answered: there is no schema yet.
+PROBE = Statement("SELECT version FROM schema_version WHERE id = 0")
+
+
+#: So many requests on their way make it worth while to wait for further answers, so long.
+_BUSY = 16
+_GATHERING_SECONDS = 0.002
+
+
+class Observer(Protocol):
+    """Hears of every request: for metrics."""
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        """``outcome``: ok, unknown, refused or away; from ``execute`` until then."""
+
+
+class _Silent:
+    def answered(self, outcome: str, seconds: float) -> None:
+        pass
+
+
+@inlineCallbacks
+def all_of(requests: Iterable[Deferred[Any]]) -> Generator[Deferred[Any], Any, list[Any]]:
+    """The results of all, when all have ended. Raises what the first of those raised that failed."""
+    ended = yield DeferredList(list(requests), consumeErrors=True)
+    for is_done, result in ended:
+        if not is_done:
+            result.raiseException()
+    return [result for _, result in ended]
+
+
+class Bridge:
+    """``on_up``, ``on_down``, ``high_water`` and ``low_water`` are called in the reactor's thread."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        options: Options,
+        reactor: Any,
+        observer: Observer | None = None,
+        window: int = 256,
+        marks: Marks | None = None,
+        session: Callable[[Options], Any] = DriverSession,
+        chance: Callable[[], float] = random.random,
+        now_us: WallClock = wall_clock_us,
+        probe: Statement = PROBE,
+    ) -> None:
+        """``window``: requests on their way at once; ``marks``: of those that wait; ``session``: for tests;
+        ``probe``: what is asked until somebody answers, at the consistency of all else."""
+        self.on_up: list[Callable[[], Any]] = []
+        self.on_down: list[Callable[[], Any]] = []
+        self.high_water: Callable[[], None] = lambda: None
+        self.low_water: Callable[[], None] = lambda: None
+        self.health = Health("away", now_us(), "not connected yet")
+        self._options = options
+        self._reactor = reactor
+        self._observer: Observer = _Silent() if observer is None else observer
+        self._window = Window(window, marks or Marks(1000, 4000, 100_000))
+        self._make_session = session
+        self._now_us = now_us
+        self._question = probe
+        self._circuit = Circuit(chance)
+        self._session: Any = None
+        self._prepared: dict[Statement, Any] = {}
+        self._preparing: dict[Statement, list[Request]] = {}
+        self._done: deque[tuple[Request, Rows, StorageError | None]] = deque()
+        self._is_coming = False
+        self._gathering: Any = None
+        self._seeker = Seeker(reactor, self._circuit.next_probe_seconds, self._try, self._found, self._note)
+        self._is_closed = False
+
+    # -- its life
+
+    @property
+    def is_up(self) -> bool:
+        """Whether requests are sent; if not, they fail at once with StorageAway."""
+        return self._circuit.is_closed
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are sent and not answered."""
+        return self._window.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are not sent yet."""
+        return self._window.waiting
+
+    @property
+    def tally(self) -> Tally:
+        """How often one node was not enough, since it is connected."""
+        return Tally() if self._session is None else self._session.tally
+
+    def connect(self) -> Deferred[None]:
+        """Fires when the database is there for the first time; goes on trying until then.
+
+        Raises ``Refused`` when it will not have us (and still goes on trying), UserError without a driver,
+        StorageAway when the bridge is closed meanwhile.
+        """
+        if self._is_closed:
+            return fail(_closed())
+        if self.is_up:
+            return succeed(None)
+        first = self._seeker.wait()
+        self._seeker.start(at_once=True)
+        return first
+
+    @inlineCallbacks
+    def close(self) -> Generator[Deferred[Any], Any, None]:
+        """What waits fails; what was sent and is not answered ends as ``Unknown``."""
+        self._is_closed = True
+        self._circuit.away()
+        self.health = Health("closed", self._now_us())
+        self._end_all(self._window.give_up_waiting(), _closed())
+        stopped = self._seeker.stop(_closed())
+        yield self._let_go()
+        self._end_all(self._window.give_up_out(), Unknown("closed before Cassandra has said whether it was done"))
+        yield stopped
+        yield self._let_go()  # of one that was being made
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+
+    def _let_go(self) -> Deferred[None]:
+        session, self._session = self._session, None
+        return succeed(None) if session is None else self._in_thread(session.close)
+
+    @inlineCallbacks
+    def _try(self) -> Generator[Deferred[Any], Any, None]:
+        if self._session is None:
+            self._session = yield self._in_thread(self._make_session, self._options)
+        if self._is_closed:
+            return
+        request = self._window.out(Request(self._question, (), Deferred(), self._reactor.seconds()))
+        self._send(request)
+        try:
+            yield request.answer
+        except Refused as refusal:
+            self.log.debug("Cassandra is there; {reason}", reason=str(refusal))
+
+    def _found(self) -> None:
+        self._circuit.found()
+        self.health = Health("ok", self._now_us())
+        self.log.info("Cassandra is there")
+        self._tell(*self.on_up)
+
+    def _note(self, error: LocalError) -> None:
+        if self._is_closed or (self.health.state, self.health.detail) == ("away", str(error)):
+            return
+        since_us = self._now_us() if self.health.state == "ok" else self.health.since_us
+        self.health = Health("away", since_us, str(error))
+        self.log.info("Cassandra: {reason}", reason=str(error))
+
+    def _went(self, error: StorageError) -> None:
+        self._note(error)
+        self._end_all(self._window.give_up_waiting(), StorageAway(str(error)))
+        self._seeker.start(at_once=False)
+        self._tell(*self.on_down)
+
+    def _tell(self, *hearers: Callable[[], Any]) -> None:
+        """What a hearer does wrong must not stop the others, nor the answers that are yet to be given."""
+        for hear in hearers:
+            try:
+                hear()
+            except Exception:
+                self.log.failure("told of Cassandra, {hear} failed", hear=hear)
+
+    def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
+
+    # -- requests
+
+    def execute(self, statement: Statement, *values: Any, priority: int = LIVE) -> Deferred[Rows]:
+        """All rows of the answer.
+
+        Raises StorageAway (nothing was done, or nobody knows), ``Unknown``, ``Refused``; StorageError when too many
+        wait already.
+        """
+        if not self.is_up:
+            return fail(StorageAway(self.health.detail or "Cassandra is away"))
+        answer: Deferred[Rows] = Deferred()
+        try:
+            self._window.add(Request(statement, values, answer, self._reactor.seconds(), priority))
+        except StorageError as error:
+            return fail(error)
+        self._pump()
+        return answer
+
+    def _pump(self) -> None:
+        while request := self._window.take():
+            self._send(request)
+        if self._window.has_crossed():
+            self._tell(self.high_water if self._window.is_high else self.low_water)
+
+    def _send(self, request: Request) -> None:
+        prepared = self._prepared.get(request.statement)
+        if prepared is not None:
+            self._ask(prepared, request)
+        elif request.statement in self._preparing:
+            self._preparing[request.statement].append(request)
+        else:
+            self._preparing[request.statement] = [request]
+            preparing = self._in_thread(self._session.prepare, *request.statement)
+            preparing.addBoth(self._is_prepared, request.statement)
+
+    def _is_prepared(self, result: Any, statement: Statement) -> None:
+        requests = self._preparing.pop(statement)
+        if isinstance(result, Failure):
+            self._end_each(requests, result.value)
+        else:
+            self._prepared[statement] = result
+            for request in requests:
+                self._ask(result, request)
+        self._pump()
+
+    def _end_each(self, requests: Iterable[Request], error: Any) -> None:
+        for request in requests:
+            self._ended(request, [], error)
+
+    def _ask(self, prepared: Any, request: Request) -> None:
+        if self._session is None:
+            return  # closed; it is told there
+        try:
+            self._session.ask(prepared, request.values, self._came, request)
+        except Exception as error:  # values that do not fit
+            self._ended(request, [], Refused(f"not sent to Cassandra: {error}"))
+
+    def _came(self, request: Request, rows: Rows, error: StorageError | None) -> None:
+        """In a thread of the driver, mostly."""
+        self._done.append((request, rows, error))
+        if not self._is_coming:
+            self._is_coming = True
+            self._reactor.callFromThread(self._wait_for_more)
+
+    def _wait_for_more(self) -> None:
+        """While much is on its way, more answers come at once: waking up for each by itself costs more than they do."""
+        if self.in_flight < _BUSY:
+            self._drain()
+        else:
+            self._gathering = self._reactor.callLater(_GATHERING_SECONDS, self._drain)
+
+    def _drain(self) -> None:
+        """All that have come by now; for later ones there is another call."""
+        self._gathering = None
+        self._is_coming = False
+        for _ in range(len(self._done)):
+            self._ended(*self._done.popleft())
+        self._pump()
+
+    def _ended(self, request: Request, rows: Rows, error: StorageError | None) -> None:
+        if not self._window.back(request):
+            return
+        if isinstance(error, StorageAway):
+            is_over = self._circuit.away()
+        elif isinstance(error, Unknown):
+            is_over = self._circuit.silent()
+        else:
+            is_over = False
+            if self.is_up:
+                self._circuit.answered()
+        if is_over and error is not None:
+            self._went(error)
+        self._answer(request, rows, error)
+
+    def _end_all(self, requests: Iterable[Request], error: StorageError) -> None:
+        for request in requests:
+            self._answer(request, [], error)
+        if self._window.has_crossed():
+            self._tell(self.low_water)
+
+    def _answer(self, request: Request, rows: Rows, error: StorageError | None) -> None:
+        outcome = "ok" if error is None else type(error).__name__.removeprefix("Storage").lower()
+        self._observer.answered(outcome, self._reactor.seconds() - request.begun)
+        if request.answer.called:  # cancelled
+            return
+        if error is None:
+            request.answer.callback(rows)
+        else:
+            request.answer.errback(error)
+
+
+def _closed() -> StorageAway:
+    return StorageAway("the bridge to Cassandra is closed")
