@@ -10,6 +10,7 @@ from smok_twisted.handshake.messages import Choice, Hello, Login, Welcome
 from smok_twisted.modbus.maps import RegisterMap
 from smok_twisted.observe.segments import Endpoint
 from smok_twisted.observe.streams import Conversation, Piece
+from smok_twisted.replay.findings import Findings
 from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
 
@@ -41,7 +42,9 @@ class Told:
 class Session(Told):
     """A SMOK/4 session: ``device`` and ``daemon`` say bodies. ``kept`` False: said, but not in the capture."""
 
-    def __init__(self, secret: bytes = SECRET, nonce: int = 1, kid: int = 0, device_id: int = DEVICE_ID) -> None:
+    def __init__(
+        self, secret: bytes = SECRET, nonce: int = 1, kid: int = 0, device_id: int = DEVICE_ID, cursor: int = 0
+    ) -> None:
         super().__init__(2406)
         suite = Suite.RABBIT_SHA1 if len(secret) == 20 else Suite.CHACHA20_POLY1305
         hello, choice = Hello(suite.value, kid, device_id, nonce).encode(), Choice(suite, 7).encode()
@@ -51,7 +54,7 @@ class Session(Told):
         self.client(hello)
         self.server(choice)
         self.device(Login(0, 255, 3, 9, 100, 0).encode())
-        self.daemon(Welcome(1_700_000_000, 24, 0, 0).encode())
+        self.daemon(Welcome(1_700_000_000, 24, 0, cursor).encode())
 
     def device(self, *bodies: bytes, kept: bool = True) -> bytes:
         return self._seal(True, bodies, kept)
@@ -73,8 +76,13 @@ def found(
     *told: Told, secrets: tuple[bytes, ...] = (), register_map: RegisterMap | None = None, **known: Any
 ) -> list[dict[str, Any]]:
     """What a replay of these conversations, one after the other, finds; as JSON."""
+    return [one.as_json(register_map) for one in findings(*told, secrets=secrets, **known)]
+
+
+def findings(*told: Told, secrets: tuple[bytes, ...] = (), **known: Any) -> list[Findings]:
+    """The same as it was found."""
     heard = [(one.conversation, piece) for one in told for piece in one.conversation.pieces]
-    return [one.as_json(register_map) for one in replay(heard, Known(list(secrets), **known))]
+    return replay(heard, Known(list(secrets), **known))
 
 
 def faults(shape: dict[str, Any]) -> list[tuple[str, str]]:

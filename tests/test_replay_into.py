@@ -39,12 +39,11 @@ class ThreeLines(SynchronousTestCase):
         factory = TcpServerFactory(lambda unit, request: decode_response(bank.answer(request.encode())), Clock())
         for conversation in read_conversations(FOLDER / "modbus-tcp-libmodbus.pcap"):
             answers = play(conversation.pieces, factory.buildProtocol(None))
-            recorded = b"".join(piece.octets for piece in conversation.pieces if not piece.from_client)
-            self.assertEqual(answers, recorded)
+            self.assertEqual(answers, conversation.said(from_client=False))
 
 
 class Daemon(SynchronousTestCase):
-    """The daemon's own stack, with the nonce that it had drawn then."""
+    """The daemon's own stack, with the nonce and the plan's number that it had drawn then."""
 
     def test_keeps_the_readings_of_the_replay(self) -> None:
         """What a replay tells of a captured session is what the daemon makes of it, to the last word."""
@@ -52,11 +51,11 @@ class Daemon(SynchronousTestCase):
         (shape,) = [one for one in expected["conversations"] if one["protocol"] == "smok4"]
         found = read_conversations(FOLDER / "smok4-agent.pcap")
         (session,) = [one for one in found if one.server.port == 2406]
-        server, device_id = Server(), int(shape["device"], 16)
+        server, device_id = Server(random=lambda octets: (1).to_bytes(octets)), int(shape["device"], 16)
         result_of(server.registry.add_model((FOLDER / "plant.toml").read_text(encoding="utf-8")))
         result_of(server.registry.add(DeviceRecord(device_id, "plant", "plant", NOW_US)))
         server.keyring.put(device_id, [Slot(0, Suite.RABBIT_SHA1, bytes.fromhex(expected["secrets"][0]), NOW_US)])
-        nonce = b"".join(piece.octets for piece in session.pieces if not piece.from_client)[1:9]
+        nonce = session.said(from_client=False)[1:9]
         portal = Portal(server.realm, [KeyringChecker(server.keyring, lambda device_id, slots: None)])
         decoder, above = smok4_server(
             server.keyring.find,

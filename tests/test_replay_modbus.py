@@ -108,7 +108,7 @@ class Tcp(SynchronousTestCase):
         told.client(adu(9, READ))
         told.server(adu(9, VALUES))
         (shape,) = found(told)
-        self.assertEqual((shape["missing"], outcomes(shape)), ({"client": 0, "server": 20}, ["unanswered", "good"]))
+        self.assertEqual((shape["missing"], outcomes(shape)), ({"client": 0, "server": 20}, ["not-captured", "good"]))
 
 
 class Rtu(SynchronousTestCase):
@@ -181,7 +181,7 @@ class Rtu(SynchronousTestCase):
         told.client(self.QUESTION)
         told.server(self.ANSWER)
         (shape,) = found(told)
-        self.assertEqual(outcomes(shape), ["wrong-reply", "good"])
+        self.assertEqual(outcomes(shape), ["not-captured", "good"])
 
     @given(st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=12)), max_size=8), st.data())
     def test_pieces_do_not_matter(self, turns: list[tuple[bool, bytes]], data: st.DataObject) -> None:

@@ -92,5 +92,5 @@ class Surprises(SynchronousTestCase):
         one.server(ACCEPTED + bytes.fromhex("04030ff901"))
         one.client(bytes.fromhex("03000029"), missing=4)
         shape = found(one)[0]
-        self.assertEqual((shape["readings"], outcomes(shape), shape["faults"]), ([], ["unanswered"], []))
+        self.assertEqual((shape["readings"], outcomes(shape), shape["faults"]), ([], ["not-captured"], []))
         self.assertEqual(told("04030ff901", "03000029", is_whole=False)["readings"], [])

@@ -61,7 +61,8 @@ class Replay(SynchronousTestCase):
             wanted = expected(file.stem)
             secret = ("--secret", *wanted["secrets"]) if wanted["secrets"] else ()
             found = json.loads(run(str(file), "--map", MODEL, "--json", *secret))
-            self.assertEqual(found, {"conversations": wanted["conversations"], "cut_short": False})
+            notes = {"cut_short": False, "shortened": 0}
+            self.assertEqual(found, {"conversations": wanted["conversations"], **notes})
 
     def test_tables(self):
         """Who spoke, how much, what was read and what was asked, in the user's words."""

@@ -1,1 +1,1 @@
-"""What the daemon tells about itself: metrics, and a log that a stranger cannot flood."""
+"""What is seen of the wire: metrics, captures that others can read, and a log that a stranger cannot flood."""

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from ..readings import Report
 
 #: Labels come from strangers' faults; the vocabulary is ours and small, and bounded all the same.
 _WORDS_AT_MOST = 100
+
+
+@dataclass(frozen=True)
+class _CountedElsewhere(Collector):
+    name: str
+    text: str
+    read: Callable[[], float]
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(self.name, self.text, self.read())
 
 
 class Metrics:
@@ -46,6 +59,10 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when somebody asks for it."""
         Gauge(f"smok_{name}", text, registry=self.registry).set_function(read)
+
+    def count(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """What somebody else counts up from 0, read like a gauge; its name gets ``_total``."""
+        self.registry.register(_CountedElsewhere(f"smok_{name}", text, read))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"smok_{name}", text, labels, registry=self.registry)

@@ -1,4 +1,4 @@
-"""Capture files: packets out of pcap and pcapng, packets into classic pcap.
+"""Capture files: packets out of pcap and pcapng, gzip'd or not; packets into classic pcap.
 
 Sources: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Both octet orders, micro- and nanoseconds, several
 interfaces of different link types, several sections. What the packets hold is for ``segments``.
@@ -7,8 +7,10 @@ interfaces of different link types, several sections. What the packets hold is f
 from __future__ import annotations
 
 import struct
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from ..errors import UserError
 
@@ -24,7 +26,9 @@ _PCAPNG_ORDER = 0x1A2B3C4D
 _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6
 _IF_TSRESOL, _IF_TSOFFSET = 9, 14
 _YEAR_10000_US = 253_402_300_800_000_000
-_FORM = "accepted are pcap and pcapng, as tcpdump, Wireshark and `smok capture` write them"
+_FORM = "accepted are pcap and pcapng, gzip'd or not, as tcpdump, Wireshark and `smok capture` write them"
+_GZIP = b"\x1f\x8b"
+_CHUNK_OCTETS = 1 << 16
 
 
 class Packet(NamedTuple):
@@ -50,21 +54,67 @@ def write_pcap(packets: Iterable[tuple[int, bytes]]) -> bytes:
     )
 
 
+class _Readable(Protocol):
+    def read(self, octets: int, /) -> bytes: ...
+
+
+class _Inflated:
+    """What is in a gzip'd ``file``, of which ``begun`` was read; as much of it as there is."""
+
+    def __init__(self, begun: bytes, file: _Readable) -> None:
+        self._file = file
+        self._gzipped = begun
+        self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._ready = bytearray()
+
+    def read(self, octets: int) -> bytes:
+        """Raises zlib.error."""
+        while len(self._ready) < octets:
+            gzipped = self._gzipped or self._file.read(_CHUNK_OCTETS)
+            if not gzipped:
+                break
+            if self._inflater.eof:  # another one follows
+                self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            self._ready += self._inflater.decompress(gzipped, _CHUNK_OCTETS)
+            self._gzipped = self._inflater.unconsumed_tail or self._inflater.unused_data
+        found = bytes(self._ready[:octets])
+        del self._ready[:octets]
+        return found
+
+    @property
+    def is_whole(self) -> bool:
+        return self._inflater.eof
+
+
 class PacketReader:
     """The packets of ``file``, in order, one by one; ``name`` is what errors call it.
 
     Iterating raises UserError for what is no capture. A file that ends in the middle of a packet, as that of a killed
-    tcpdump does, gives what is whole; then ``cut_short`` is true.
+    tcpdump does, gives what is whole; then ``cut_short`` is true. ``packets`` counts them by link type, and
+    ``shortened`` those of which only the beginning was kept.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.cut_short = False
-        self._file = file
+        self.packets: Counter[int] = Counter()
+        self.shortened = 0
+        self._file: _Readable = file
         self._name = name
         self._order = "<"
 
     def __iter__(self) -> Iterator[Packet]:
         magic = self._file.read(4)
+        try:
+            if magic.startswith(_GZIP):
+                self._file = inflated = _Inflated(magic, self._file)
+                yield from self._plain(self._file.read(4))
+                self.cut_short |= not inflated.is_whole
+            else:
+                yield from self._plain(magic)
+        except zlib.error as error:
+            raise self._damaged(f"gzip cannot unpack it ({error})") from None
+
+    def _plain(self, magic: bytes) -> Iterator[Packet]:
         if len(magic) < 4:
             raise UserError(f"{self._name}: is no capture but {len(magic)} octets; {_FORM}")
         try:
@@ -89,9 +139,9 @@ class PacketReader:
         *_, link_type = self._unpack("HHiIII", self._exactly(20))
         interface = _Interface(link_type & 0xFFFF, _PCAP_UNITS[number])
         while head := self._file.read(16):
-            seconds, parts, kept, _ = self._unpack("IIII", head + self._exactly(16 - len(head)))
+            seconds, parts, kept, whole = self._unpack("IIII", head + self._exactly(16 - len(head)))
             octets = self._exactly(self._checked(kept, MOST_PACKET_OCTETS))
-            yield self._packet(interface, seconds * interface.units + parts, octets)
+            yield self._packet(interface, seconds * interface.units + parts, octets, whole)
 
     # -- pcapng
 
@@ -129,11 +179,11 @@ class PacketReader:
             interfaces.append(self._interface(body))
         elif number in (_PACKET, _OLD_PACKET):
             shape = "IIIII" if number == _PACKET else "HHIIII"
-            which, *_, high, low, kept, _ = self._unpack(shape, body[:20])
-            yield self._packet(self._one_of(interfaces, which), high << 32 | low, self._part(body, 20, kept))
+            which, *_, high, low, kept, whole = self._unpack(shape, body[:20])
+            yield self._packet(self._one_of(interfaces, which), high << 32 | low, self._part(body, 20, kept), whole)
         elif number == _SIMPLE_PACKET:  # has no time
             (octets,) = self._unpack("I", body[:4])
-            yield self._packet(self._one_of(interfaces, 0), 0, body[4 : 4 + octets])
+            yield self._packet(self._one_of(interfaces, 0), 0, body[4 : 4 + octets], octets)
 
     def _interface(self, body: bytes) -> _Interface:
         """Snapshot length and all but two options say nothing that matters here."""
@@ -156,10 +206,12 @@ class PacketReader:
 
     # -- both
 
-    def _packet(self, interface: _Interface, parts: int, octets: bytes) -> Packet:
+    def _packet(self, interface: _Interface, parts: int, octets: bytes, whole: int) -> Packet:
         time_us = parts * 1_000_000 // interface.units + interface.offset_seconds * 1_000_000
         if not 0 <= time_us < _YEAR_10000_US:
             raise self._damaged("a packet bears an impossible time")
+        self.packets[interface.link_type] += 1
+        self.shortened += len(octets) < whole
         return Packet(interface.link_type, time_us, octets)
 
     def _unpack(self, shape: str, octets: bytes) -> tuple[int, ...]:

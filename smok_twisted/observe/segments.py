@@ -50,7 +50,7 @@ class Segment(NamedTuple):
 
 def parse(link_type: int, packet: bytes) -> Segment | None:
     """The segment in a captured packet; None if there is none, or not enough of it was kept."""
-    unwrap = _LINKS.get(link_type)
+    unwrap = LINKS.get(link_type)
     try:
         return None if unwrap is None else _ip(unwrap(packet))
     except (struct.error, IndexError, ipaddress.AddressValueError):
@@ -60,27 +60,25 @@ def parse(link_type: int, packet: bytes) -> Segment | None:
 # -- what is around IP
 
 
-def _ethernet(packet: bytes, at: int = 12) -> bytes:
-    """``at`` is where the type stands."""
+def _ethernet(packet: bytes, at: int = 12, behind: int = 0) -> bytes:
+    """``at`` is where the type stands, with ``behind`` octets between it and what it is the type of."""
     (kind,) = struct.unpack_from(">H", packet, at)
+    at += 2 + behind
     while kind in _VLAN_TAGS:
+        (kind,) = struct.unpack_from(">H", packet, at + 2)
         at += 4
-        (kind,) = struct.unpack_from(">H", packet, at)
-    return packet[at + 2 :] if kind in (IPV4, IPV6) else b""
+    return packet[at:] if kind in (IPV4, IPV6) else b""
 
 
-def _cooked_v2(packet: bytes) -> bytes:
-    (kind,) = struct.unpack_from(">H", packet)
-    return packet[20:] if kind in (IPV4, IPV6) else b""
-
-
+#: What users call the link types of ``LINKS``.
+ACCEPTED_LINKS = "Ethernet, tcpdump -i any, raw IP and loopback"
 #: Link types by number: NULL and LOOP have a family of 4 octets, which IP's own version number repeats.
-_LINKS: Mapping[int, Callable[[bytes], bytes]] = {
+LINKS: Mapping[int, Callable[[bytes], bytes]] = {
     ETHERNET: _ethernet,
     **dict.fromkeys((0, 108), lambda packet: packet[4:]),
     **dict.fromkeys((12, 14, 101, 228, 229), lambda packet: packet),
     113: lambda packet: _ethernet(packet, 14),
-    276: _cooked_v2,
+    276: lambda packet: _ethernet(packet, 0, 18),
 }
 
 

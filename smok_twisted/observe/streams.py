@@ -7,7 +7,7 @@ so that no answer comes before its question. What never comes is told as missing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,6 +43,10 @@ class Conversation:
     ip_octets: list[int] = field(default_factory=lambda: [0, 0])
     pieces: list[Piece] = field(default_factory=list)  #: filled by ``conversations``
 
+    def said(self, from_client: bool) -> bytes:
+        """All octets of one side that were heard."""
+        return b"".join(piece.octets for piece in self.pieces if piece.from_client is from_client)
+
     def count(self, segment: Segment) -> bool:
         """Note a packet; whether the client sent it."""
         from_client = segment.source == self.client
@@ -51,18 +55,19 @@ class Conversation:
         return from_client
 
 
-def conversations(packets: Iterable[Packet]) -> list[Conversation]:
+def conversations(packets: Iterable[Packet], server_ports: Collection[int] = ()) -> list[Conversation]:
     """All of them that said anything, with their pieces: as large as what was said."""
     found: dict[Conversation, None] = {}
-    for conversation, piece in pieces(packets):
+    for conversation, piece in pieces(packets, server_ports):
         found[conversation] = None
         conversation.pieces.append(piece)
     return list(found)
 
 
-def pieces(packets: Iterable[Packet]) -> Iterator[tuple[Conversation, Piece]]:
-    """Each piece as soon as it can be told, in bounded memory."""
-    reassembler = Reassembler()
+def pieces(packets: Iterable[Packet], server_ports: Collection[int] = ()) -> Iterator[tuple[Conversation, Piece]]:
+    """Each piece as soon as it can be told, in bounded memory. Where the capture does not show who dialled, it was not
+    who has one of ``server_ports``."""
+    reassembler = Reassembler(server_ports)
     for packet in packets:
         segment = parse(packet.link_type, packet.octets)
         if segment is not None:
@@ -73,7 +78,8 @@ def pieces(packets: Iterable[Packet]) -> Iterator[tuple[Conversation, Piece]]:
 class Reassembler:
     """``feed`` segments as they were captured, then ``finish``."""
 
-    def __init__(self) -> None:
+    def __init__(self, server_ports: Collection[int] = ()) -> None:
+        self._server_ports = server_ports
         self._connections: dict[frozenset[Endpoint], _Connection] = {}  # silent longest first
         self._waiting_octets = 0
 
@@ -84,7 +90,7 @@ class Reassembler:
         if connection is not None and connection.is_over_for(segment):
             found, connection = self._gone(connection), None
         if connection is None:
-            connection = _Connection(time_us, segment)
+            connection = _Connection(time_us, segment, self._server_ports)
         self._connections[key] = connection
         self._waiting_octets += len(segment.octets)
         found += self._told(connection, connection.feed(time_us, segment))
@@ -117,8 +123,8 @@ class Reassembler:
 class _Connection:
     """``due`` is the next octet of the server's side, then of the client's: sequence numbers that do not wrap."""
 
-    def __init__(self, time_us: int, segment: Segment) -> None:
-        self.conversation = _begin(time_us, segment)
+    def __init__(self, time_us: int, segment: Segment, server_ports: Collection[int]) -> None:
+        self.conversation = _begin(time_us, segment, server_ports)
         self.waiting: list[tuple[int, bool, Segment]] = []
         self.taken_octets = 0  #: of segments that wait no more
         self._due: list[int | None] = [None, None]
@@ -198,10 +204,14 @@ class _Connection:
         return self._due[from_client] or 0
 
 
-def _begin(time_us: int, segment: Segment) -> Conversation:
-    """Who dialled: the one with SYN alone; when that was not seen, the one with the higher port."""
+def _begin(time_us: int, segment: Segment, server_ports: Collection[int]) -> Conversation:
+    """Who dialled: the one with SYN alone; when that was not seen, the one without a server's port, or with the higher
+    one."""
     is_whole = bool(segment.flags & SYN)
-    dialled = not segment.flags & ACK if is_whole else segment.source.port > segment.target.port
+    is_known, is_answered = (end.port in server_ports for end in (segment.source, segment.target))
+    dialled = is_answered if is_known != is_answered else segment.source.port > segment.target.port
+    if is_whole:
+        dialled = not segment.flags & ACK
     ends = segment[:2] if dialled else (segment.target, segment.source)
     return Conversation(*ends, time_us, is_whole)
 

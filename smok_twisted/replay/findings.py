@@ -11,11 +11,12 @@ from ..clock import rfc3339
 from ..modbus.maps import RegisterMap
 from ..modbus.points import Point, Value
 from ..observe.streams import Conversation, Piece
-from ..readings import Table, quality_of
+from ..readings import Block, Round, Table, quality_of
 
 Json = dict[str, Any]
 
 SIDES = ("server", "client")
+NOT_CAPTURED = "not-captured"
 
 
 class Reading(NamedTuple):
@@ -28,11 +29,25 @@ class Reading(NamedTuple):
     words: tuple[int, ...]
     fault: int = 0
     batch: int | None = None  #: that brought it; None when it answers an order
+    size: int = 0  #: registers or bits that were asked for
+
+
+@dataclass(eq=False)
+class CapturedBatch:
+    """What a device of SMOK/4 wanted acknowledged: ``rounds`` were read by ``blocks``, the plan of that number."""
+
+    received_us: int
+    boot: int
+    batch: int
+    plan: int
+    blocks: tuple[Block, ...]
+    rounds: tuple[Round, ...]
+    is_acknowledged: bool = False  #: the capture has the server's word that it is durable
 
 
 class Order(NamedTuple):
-    """A MODBUS request and what became of it: good, exception-N, wrong-reply, crc, unanswered; unchecked when we do
-    not know its function."""
+    """A MODBUS request and what became of it: good, exception-N, wrong-reply, crc, unanswered; not-captured when octets
+    of the other side are missing where the answer may have been; unchecked when we do not know its function."""
 
     time_us: int
     unit: int
@@ -59,6 +74,8 @@ class Findings:
     protocol: str = "unknown"
     identity: Json = field(default_factory=dict)  #: who it was, as far as the protocol tells
     readings: list[Reading] = field(default_factory=list)
+    batches: list[CapturedBatch] = field(default_factory=list)  #: those that brought readings, once more
+    unread_batches: int = 0  #: under a plan that nobody tells
     orders: list[Order] = field(default_factory=list)
     faults: list[Remark] = field(default_factory=list)
     events: list[Remark] = field(default_factory=list)

@@ -13,12 +13,13 @@ from twisted.python.failure import Failure
 
 from ..observe.pcap import PacketReader
 from ..observe.streams import Conversation, Piece, conversations
+from .player import PORTS
 
 
 def read_conversations(path: str | Path) -> list[Conversation]:
     """Every conversation in a capture file, with its pieces. Raises UserError for what is no capture, and OSError."""
     with open(path, "rb") as file:
-        return conversations(PacketReader(file, str(path)))
+        return conversations(PacketReader(file, str(path)), PORTS)
 
 
 def play(

@@ -13,7 +13,7 @@ from ..modbus.pdu import Read, ReadWrite, Request, decode_request
 from ..modbus.responses import EXCEPTION_BIT, ModbusException, read_values
 from ..observe.streams import Piece
 from ..readings import Fault, Table, quality_of
-from .findings import Findings, Order, Reading
+from .findings import NOT_CAPTURED, Findings, Order, Reading
 
 
 class Asked(NamedTuple):
@@ -58,10 +58,10 @@ def settle(findings: Findings, asked: Asked, pdu: bytes, time_us: int) -> None:
     outcome = quality_of(fault) if fault or request is not None else "unchecked"
     findings.orders.append(Order(asked.time_us, asked.unit, asked.pdu, outcome, pdu, time_us))
     match request:
-        case Read(table, start):
-            findings.readings.append(Reading(time_us, asked.unit, table, start, values, fault))
-        case ReadWrite(start):
-            findings.readings.append(Reading(time_us, asked.unit, Table.HOLDING, start, values, fault))
+        case Read(table, start, count):
+            findings.readings.append(Reading(time_us, asked.unit, table, start, values, fault, size=count))
+        case ReadWrite(start, count):
+            findings.readings.append(Reading(time_us, asked.unit, Table.HOLDING, start, values, fault, size=count))
 
 
 class Tcp:
@@ -71,9 +71,12 @@ class Tcp:
         self._findings = findings
         self._sides = _TcpSide(findings), _TcpSide(findings)
         self._waiting: dict[int, Asked] = {}
+        self._unheard: set[int] = set()  # transactions whose answers may be among missing octets
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
+        if piece.missing and not piece.from_client:
+            self._unheard |= self._waiting.keys()
         for adu in self._sides[piece.from_client].adus(piece):
             if piece.from_client:
                 self._asked(adu, piece)
@@ -82,16 +85,22 @@ class Tcp:
 
     def ended(self) -> None:
         """Nothing more comes."""
-        self._findings.orders += [asked.unanswered() for asked in self._waiting.values()]
+        for transaction in list(self._waiting):
+            self._give_up(transaction)
+
+    def _give_up(self, transaction: int) -> None:
+        outcome = NOT_CAPTURED if transaction in self._unheard else "unanswered"
+        self._unheard.discard(transaction)
+        self._findings.orders.append(self._waiting.pop(transaction).unanswered(outcome))
 
     def _asked(self, adu: mbap.Adu, piece: Piece) -> None:
-        earlier = self._waiting.pop(adu.transaction, None)
-        if earlier is not None:
-            self._findings.orders.append(earlier.unanswered())
+        if adu.transaction in self._waiting:
+            self._give_up(adu.transaction)
         self._waiting[adu.transaction] = Asked(piece.time_us, adu.unit, adu.pdu)
 
     def _answered(self, adu: mbap.Adu, piece: Piece) -> None:
         asked = self._waiting.pop(adu.transaction, None)
+        self._unheard.discard(adu.transaction)
         if asked is None:
             self._findings.fault(piece, "unasked", f"an answer to transaction {adu.transaction}")
         elif adu.unit != asked.unit:
@@ -139,13 +148,14 @@ class Rtu:
         self._requests = rtu.request_decoder()
         self._answers: rtu.Decoder | None = None  # while an answer is due
         self._asked: Asked | None = None
-        self._bad_crc = False
+        self._bad_crc = self._has_missed = False
         self._strange_octets = [0, 0]  # that belong to no frame, since the last request
         self._last: list[Piece | None] = [None, None]
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
         self._last[piece.from_client] = piece
+        self._has_missed |= piece.missing > 0 and not piece.from_client
         self._strange_octets[piece.from_client] += len(piece.octets)
         if piece.from_client:
             self._requests.feed(piece.octets)
@@ -192,12 +202,16 @@ class Rtu:
             if self._answers is not None:
                 self._server_said(self._answers, last)
         if self._asked is not None:
-            strange = "crc" if self._bad_crc else "wrong-reply" if self._strange_octets[False] else "unanswered"
-            self._findings.orders.append(self._asked.unanswered(strange))
+            self._findings.orders.append(self._asked.unanswered(self._why_unanswered()))
         else:
             self._tell_strange(False)
-        self._asked, self._answers, self._bad_crc = None, None, False
+        self._asked, self._answers, self._bad_crc, self._has_missed = None, None, False, False
         self._strange_octets[False] = 0
+
+    def _why_unanswered(self) -> str:
+        if self._has_missed:
+            return NOT_CAPTURED
+        return "crc" if self._bad_crc else "wrong-reply" if self._strange_octets[False] else "unanswered"
 
     def _count(self, frame: rtu.Frame, piece: Piece) -> None:
         """A frame of either side ends what was strange before it."""

@@ -21,7 +21,7 @@ from ..links.p24.translation import response_of
 from ..modbus.pdu import Read, Request, WriteCoil, WriteRegister
 from ..observe.streams import Piece
 from ..readings import Table, quality_of
-from .findings import Findings, Order, Reading
+from .findings import NOT_CAPTURED, Findings, Order, Reading
 
 _TABLE_OF = {Code.READ_HOLDING: Table.HOLDING, Code.READ_COIL: Table.COIL, Code.READ_INPUT: Table.INPUT}
 
@@ -33,12 +33,13 @@ class P24:
         self._findings = findings
         self._decoders = FrameDecoder(0), FrameDecoder(INIT_OCTETS)
         self._is_lost = not findings.conversation.is_whole
-        self._is_known = self._is_accepted = False
+        self._is_known = self._is_accepted = self._has_missed = False
         self._waiting: list[tuple[int, Command]] = []
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
-        self._is_lost = self._is_lost or piece.missing > 0
+        self._has_missed |= piece.missing > 0 and not self._is_lost
+        self._is_lost |= piece.missing > 0
         if self._is_lost:
             return
         decoder = self._decoders[piece.from_client]
@@ -53,7 +54,7 @@ class P24:
     def ended(self) -> None:
         """Nothing more comes."""
         for time_us, command in self._waiting:
-            self._order(time_us, command, "unanswered")
+            self._order(time_us, command, NOT_CAPTURED if self._has_missed else "unanswered")
 
     def _of_device(self, packet: bytes, piece: Piece) -> None:
         if not self._is_known:
@@ -88,7 +89,7 @@ class P24:
         self._order(time_us, command, quality_of(answer.fault), pdu, piece.time_us)
         if isinstance(request, Read):
             unit = command.arguments[-1]
-            reading = Reading(piece.time_us, unit, request.table, request.start, values, answer.fault)
+            reading = Reading(piece.time_us, unit, request.table, request.start, values, answer.fault, size=1)
             self._findings.readings.append(reading)
 
     def _order(

@@ -72,6 +72,10 @@ KINDS = (
 )
 
 
+#: Ports of the protocols that are known by them.
+PORTS = tuple(port for kind in KINDS for port in kind.ports)
+
+
 class Replay:
     """``hear`` every piece of every conversation, then ``finish``; ``found`` is what they said."""
 
@@ -139,14 +143,16 @@ class _Player:
         self._waiting = []
 
     def _kind(self) -> Kind | None:
-        """What it begins with, where that proves something; then its port; then what it looks like."""
+        """What the user says; what it begins with, where that proves something; its port; what it looks like."""
         openings = [
             b"".join(piece.octets for piece in self._waiting if piece.from_client is side) for side in (True, False)
         ]
         fitting = [kind for kind in KINDS if any(map(kind.begins, openings))]
+        port = self._findings.conversation.server.port
+        told = [kind for kind in KINDS if kind.name == self._known.ports.get(port)]
         proven = [kind for kind in fitting if kind.is_proof]
-        by_port = [kind for kind in KINDS if self._findings.conversation.server.port in kind.ports]
-        return [*proven, *by_port, *fitting, None][0]
+        by_port = [kind for kind in KINDS if port in kind.ports]
+        return [*told, *proven, *by_port, *fitting, None][0]
 
     def _pass_on(self, piece: Piece) -> None:
         if self._dialect is not None:

@@ -36,7 +36,7 @@ class Smok4:
         side = self._sides[piece.from_client]
         if piece.missing:
             side.missed(piece.missing)
-            self._messages.missed()
+            self._messages.missed(piece.from_client)
         elif not side.is_lost:
             try:
                 self._decode(side, piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..devices.ledger import is_newer
 from ..errors import RemoteError
 from ..handshake.messages import Login, Welcome
 from ..links.smok4 import messages
@@ -13,7 +14,7 @@ from ..links.smok4.plans import PlanAssembler
 from ..links.smok4.rounds import RoundDecoder
 from ..observe.streams import Piece
 from ..readings import Block
-from .findings import Findings, Reading
+from .findings import NOT_CAPTURED, CapturedBatch, Findings, Reading
 from .modbus import Asked, settle
 
 Handler = Callable[[bytes, Piece], None]
@@ -24,8 +25,10 @@ class Known:
     """What helps to read conversations; what one of them tells helps with later ones."""
 
     secrets: list[bytes] = field(default_factory=list, repr=False)
+    ports: dict[int, str] = field(default_factory=dict)  #: of servers, and the protocol that is spoken there
     plans: dict[tuple[int, int], tuple[Block, ...]] = field(default_factory=dict)  #: by device id and number
     blocks: tuple[Block, ...] | None = None  #: of a plan that no conversation tells
+    unacknowledged: dict[tuple[int, int], list[CapturedBatch]] = field(default_factory=dict)  #: by device id and boot
 
 
 class Messages:
@@ -36,13 +39,14 @@ class Messages:
         self._findings = findings
         self._known = known
         self._assembler = PlanAssembler()
-        self._plan = 0
+        self._plan = self._boot = 0
         self._blocks: tuple[Block, ...] | None = known.blocks
         self._rounds: RoundDecoder | None = None
         self._waiting: dict[int, Asked] = {}
         self._new_secrets: dict[int, bytes] = {}
         self._has_missed = False
         self._of_server: dict[int, Handler] = {
+            Type.ACK: self._ack,
             Type.MODBUS_REQ: self._request,
             Type.KEYUPDATE: self._key_update,
             Type.GOAWAY: self._go_away,
@@ -76,23 +80,32 @@ class Messages:
             tell = self._findings.event if self._has_missed else self._findings.fault
             tell(piece, error.reason, error.detail)
 
-    def missed(self) -> None:
-        """Octets are missing: what does not make sense from here on is nobody's fault."""
+    def missed(self, from_client: bool) -> None:
+        """Octets are missing: what does not make sense from here on is nobody's fault.
+
+        With the device's, what it has reported since is not known, and changes of that cannot be read.
+        """
         self._has_missed = True
+        if from_client:
+            self._rounds = None
 
     def ended(self) -> None:
         """Nothing more comes."""
-        self._findings.orders += [asked.unanswered() for asked in self._waiting.values()]
+        for asked in self._waiting.values():
+            self._give_up(asked)
 
     # -- the login
 
     def _login(self, payload: bytes, piece: Piece) -> None:
         login = Login.decode(bytes((Type.LOGIN,)) + payload)
+        self._boot = login.boot
         self._findings.identity |= {"boot": login.boot, "firmware": login.firmware}
 
     def _welcome(self, payload: bytes, piece: Piece) -> None:
         welcome = Welcome.decode(bytes((Type.WELCOME,)) + payload)
         self._findings.identity |= {"keepalive": 10 * welcome.keepalive_10s}
+        if welcome.cursor:
+            self._acknowledge(welcome.cursor)
 
     # -- readings
 
@@ -118,23 +131,41 @@ class Messages:
         if not self._plan and not self._has_missed:
             raise RemoteError("data-before-planok")
         if self._blocks is None:
+            self._findings.unread_batches += 1
             return
         self._rounds = self._rounds or RoundDecoder(self._blocks)
-        batch = int.from_bytes(payload[:2])
-        for age, reports in self._rounds.decode(payload[2:]):
+        batch, rounds = int.from_bytes(payload[:2]), tuple(self._rounds.decode(payload[2:]))
+        whole = CapturedBatch(piece.time_us, self._boot, batch, self._plan, self._blocks, rounds)
+        self._findings.batches.append(whole)
+        self._known.unacknowledged.setdefault((self.device_id, self._boot), []).append(whole)
+        for age, reports in rounds:
             for number, words, fault in reports:
-                unit, table, start, *_ = self._blocks[number]
+                unit, table, start, count, *_ = self._blocks[number]
                 time_us = piece.time_us - 100_000 * age
-                self._findings.readings.append(Reading(time_us, unit, table, start, words, fault, batch))
+                self._findings.readings.append(Reading(time_us, unit, table, start, words, fault, batch, count))
+
+    def _ack(self, payload: bytes, piece: Piece) -> None:
+        self._acknowledge(messages.decode_ack(payload))
+
+    def _acknowledge(self, newest: int) -> None:
+        """The device drops all batches up to this one, those of its earlier sessions too."""
+        key = self.device_id, self._boot
+        for one in self._known.unacknowledged.get(key, ()):
+            one.is_acknowledged = not is_newer(one.batch, newest)
+        self._known.unacknowledged[key] = [
+            one for one in self._known.unacknowledged.get(key, ()) if not one.is_acknowledged
+        ]
 
     # -- orders
 
     def _request(self, payload: bytes, piece: Piece) -> None:
         request = messages.decode_modbus_request(payload)
-        earlier = self._waiting.pop(request.txid, None)
-        if earlier is not None:
-            self._findings.orders.append(earlier.unanswered())
+        if request.txid in self._waiting:
+            self._give_up(self._waiting[request.txid])
         self._waiting[request.txid] = Asked(piece.time_us, request.unit, request.pdu)
+
+    def _give_up(self, asked: Asked) -> None:
+        self._findings.orders.append(asked.unanswered(NOT_CAPTURED if self._has_missed else "unanswered"))
 
     def _response(self, payload: bytes, piece: Piece) -> None:
         response = messages.decode_modbus_response(payload)
