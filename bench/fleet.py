@@ -33,9 +33,9 @@ def exactly(connection: socket.socket, octets: int) -> bytes:
 
 
 @contextmanager
-def dialled(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections to a port of this machine."""
-    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+def dialled(port: int, count: int, host: str = "127.0.0.1") -> Iterator[list[socket.socket]]:
+    """So many connections to a port of this machine, or of a ``slow_line``."""
+    connections = [socket.create_connection((host, port)) for _ in range(count)]
     try:
         for connection in connections:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

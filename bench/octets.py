@@ -28,7 +28,7 @@ from .segments import DEVICE, SERVER, CountedWire, Traffic, of_exchange
 from .twenty import ADDRESSES, COUNT, NAMES, WORDS, Equipment, model
 
 #: Counted for so long, after everything that happens once is over.
-MINUTES = 60
+MINUTES = 120
 _FIRST_MINUTES = 20
 #: From a batch's arrival until it is on disk: a server with little to do, and a disk of today.
 _COMMIT_SECONDS = 0.005
@@ -76,33 +76,36 @@ def smok4(terms: Terms) -> Traffic:
         equipment = Equipment()
         agent.line.units[1] = equipment.bank
         agent.start()
-        traffic = _an_hour(server.clock, lambda: agent.wire, equipment)
+        traffic = _a_minute(server.clock, lambda: agent.wire, agent.line, equipment)
         agent.kill()
     return traffic
 
 
 def p24(window: int) -> Traffic:
-    """P24 with so many commands outstanding, keepalives included. The device's serial line answers at once."""
+    """P24 with so many commands outstanding, without ``p24_keepalives``. The device's serial line answers at once."""
     server = _P24Server(window, model())
     equipment = Equipment()
-    wire: Any = server.dial(BankLine({1: equipment.bank})).wire
-    return _an_hour(server.clock, lambda: wire, equipment)
+    line = BankLine({1: equipment.bank})
+    wire: Any = server.dial(line).wire
+    return _a_minute(server.clock, lambda: wire, line, equipment) - p24_keepalives()
 
 
 def p24_keepalives() -> Traffic:
-    """What of it keeps the connection open: 25 s of silence twice in each minute."""
-    once = of_exchange((SERVER, 2), (DEVICE, 2))
-    return Traffic(2 * once.to_server, 2 * once.to_device)
+    """What keeps its connection open: 25 s of silence twice in each minute."""
+    return of_exchange((SERVER, 2), (DEVICE, 2)).each(1 / 2)
 
 
-def _an_hour(clock: Any, wire: Callable[[], CountedWire], equipment: Equipment) -> Traffic:
-    """Octets a minute, once everything runs."""
+def _a_minute(clock: Any, wire: Callable[[], CountedWire], line: BankLine, equipment: Equipment) -> Traffic:
+    """Of many, once everything runs."""
+
+    def until_now() -> Traffic:
+        return wire().tally.traffic(clock.seconds())._replace(requests=len(line.asked))
+
     wire().pump()
     _pass_minutes(_FIRST_MINUTES, clock, wire, equipment)
-    before = wire().tally.traffic(clock.seconds())
+    before = until_now()
     _pass_minutes(MINUTES, clock, wire, equipment)
-    after = wire().tally.traffic(clock.seconds())
-    return Traffic(after.to_server - before.to_server, after.to_device - before.to_device).each(MINUTES)
+    return (until_now() - before).each(MINUTES)
 
 
 def _pass_minutes(minutes: int, clock: Any, wire: Callable[[], CountedWire], equipment: Equipment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Iterator, Sequence
 
 from smok_twisted.links.smok4 import messages
@@ -15,7 +16,7 @@ from .fleet import Device
 from .twenty import ADDRESSES, Equipment
 
 
-def _words() -> Iterator[tuple[int, ...]]:
+def words() -> Iterator[tuple[int, ...]]:
     """What the registers hold, minute after minute."""
     equipment = Equipment()
     [registers] = [table for table in equipment.bank.registers.values() if ADDRESSES.start in table]
@@ -30,8 +31,13 @@ class Reporter:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._batches = itertools.count(1)
-        self._words = _words()
+        self._words = words()
         self._newest = 0
+
+    @property
+    def connection(self) -> socket.socket:
+        """To the server."""
+        return self._device.connection
 
     def ask_for_plan(self) -> None:
         """It holds none."""
@@ -58,12 +64,19 @@ class Reporter:
         """To the server."""
         self._device.connection.sendall(b"".join(records))
 
+    def ask(self) -> None:
+        """For a sign of life."""
+        self._device.connection.sendall(self._device.sealed(messages.ping()))
+
     def await_ack(self) -> None:
         """Until everything is on disk."""
-        while True:
-            body = self._device.receive()
-            if body[0] == Type.ACK and messages.decode_ack(body[1:]) == self._newest:
-                return
+        while not self.heard_all():
+            pass
+
+    def heard_all(self) -> bool:
+        """Take one message; whether it says that everything is on disk."""
+        body = self._device.receive()
+        return body[0] == Type.ACK and messages.decode_ack(body[1:]) == self._newest
 
 
 def reporters(devices: Sequence[Device]) -> list[Reporter]:

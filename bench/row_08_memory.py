@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from statistics import median
 
 from .cpu import Subject, subject
 from .fleet import dialled, logged_in
@@ -13,14 +14,21 @@ from .table import Row, at_most
 _SESSIONS = 2000
 _WARM_UP = 1000
 _AT_A_TIME = 200
+_REGISTERED = 10_000
+_ROUNDS = 3
 
 
 def measure() -> list[Row]:
     """RSS with 2,000 sessions more, after the first 1,000: those also pay for what is needed once."""
-    kilobytes, bare = _ours(), _bare()
-    what, reference = "memory of an idle session, 20 registers", f"bare Twisted connection {bare:.3g} KB"
+    kilobytes, bare, away = (median(one() for _ in range(_ROUNDS)) for one in (_ours, _bare, _away))
+    reference = f"bare Twisted connection {bare:.3g} KB"
     verdict = at_most(kilobytes, 8, "what the login needed is kept")
-    return [Row(8, what, "<= 8 KB", f"{kilobytes:.3g} KB", reference, kilobytes / bare, verdict)]
+    data = {"kilobytes": {"a bare Twisted connection": bare, "an idle session": kilobytes, "a registered device": away}}
+    ours, ratio = f"{kilobytes:.3g} KB", kilobytes / bare
+    return [
+        Row(8, "memory of an idle session, 20 registers", "<= 8 KB", ours, reference, ratio, verdict, data),
+        Row(8, "memory of a device that is registered, connected or not", "", f"{away:.3g} KB", "", None, "no target"),
+    ]
 
 
 def _ours() -> float:
@@ -41,6 +49,11 @@ def _bare() -> float:
         with dialled(server.port, _SESSIONS) as connections:
             _echo(connections)
             return _each(server, before)
+
+
+def _away() -> float:
+    with subject("smok4", "sqlite", _WARM_UP) as few, subject("smok4", "sqlite", _WARM_UP + _REGISTERED) as many:
+        return (many.resident_octets() - few.resident_octets()) / _REGISTERED / 1000
 
 
 def _echo(connections: Sequence[socket.socket]) -> None:

@@ -39,11 +39,12 @@ reactor: Any = installed_reactor
 _NO_LIMITS = AdmissionLimits(unauthenticated=1_000_000, per_source=1_000_000, accepts_per_second=1e6)
 
 
-async def smok4(store_kind: str, count: str) -> int:
+async def smok4(
+    store_kind: str, count: str, interface: str = "127.0.0.1", keepalive_seconds: str = "240", ack_seconds: str = "0"
+) -> int:
     """Our listener as the daemon makes it, with so many devices; the limits on strangers are out of the way."""
     use_monotonic_timers(reactor)
-    path = Path(tempfile.gettempdir(), "smok.db")
-    store: Any = MemoryStore() if store_kind == "memory" else SqliteStore(path, reactor)
+    store = _store(store_kind)
     await store.open()
     metrics = Metrics()
     registry = Registry(store, reactor, wall_clock_us, os.urandom, Pressure(), metrics.stored)
@@ -54,7 +55,8 @@ async def smok4(store_kind: str, count: str) -> int:
     await gatherResults(map(registry.add, records))
     for number in device_ids:
         keyring.put(number, [Slot(0, Suite.RABBIT_SHA1, SECRET, wall_clock_us())])
-    realm = DeviceRealm(registry, store, {}, reactor, wall_clock_us, SessionTimes(), print)
+    times = SessionTimes(int(keepalive_seconds), float(ack_seconds))
+    realm = DeviceRealm(registry, store, {}, reactor, wall_clock_us, times, print)
     factory = smok4_factory(
         keyring,
         lambda device_id, slots: None,
@@ -66,7 +68,24 @@ async def smok4(store_kind: str, count: str) -> int:
         connections_at_most=1_000_000,
     )
     _answer_lines(lambda line: poll_sessions(registry.devices.values(), int(line)))
-    return _listen(factory)
+    return _listen(factory, interface)
+
+
+def _store(kind: str) -> Any:
+    """``memory``, ``sqlite`` or ``cassandra:KEYSPACE:ADDRESS,ADDRESS``, as the daemon makes it; closed."""
+    folder = Path(tempfile.gettempdir())
+    name, *where = kind.split(":")
+    if name == "cassandra":
+        from smok_twisted.storage.cassandra.bridge import Bridge
+        from smok_twisted.storage.cassandra.local import LocalStore
+        from smok_twisted.storage.cassandra.options import Options
+        from smok_twisted.storage.cassandra.store import CassandraStore
+        from smok_twisted.storage.journal.journal import Journal
+
+        bridge = Bridge(Options(tuple(where[1].split(",")), where[0]), reactor)
+        local = LocalStore(folder / "local.db", reactor)
+        return CassandraStore(bridge, Journal(folder / "journal", reactor), local, reactor, print)
+    return MemoryStore() if name == "memory" else SqliteStore(folder / "smok.db", reactor)
 
 
 class Echo(Protocol):
@@ -104,8 +123,8 @@ async def storm() -> int:
     return _listen(Factory.forProtocol(Storm))
 
 
-def _listen(factory: Any) -> int:
-    port: int = reactor.listenTCP(0, factory, backlog=4096, interface="127.0.0.1").getHost().port
+def _listen(factory: Any, interface: str = "127.0.0.1") -> int:
+    port: int = reactor.listenTCP(0, factory, backlog=4096, interface=interface).getHost().port
     return port
 
 
