@@ -1,7 +1,7 @@
 """Serve SMOK/4 in your own Twisted application, with your own idea of a device and your own store.
 
-The layers up to the login are ours; what a proven device is, and what becomes of its messages, is yours. So that there
-is something to see, a device dials in here too. Run it: python examples/serve_smok4.py
+The layers up to the login are ours; what a proven device is, what becomes of its messages and where they are kept is
+yours. So that there is something to see, a device dials in here too. Run it: python examples/serve_smok4.py
 """
 
 import os
@@ -16,7 +16,8 @@ from smok_twisted.cipher.protocol import RecordLayer
 from smok_twisted.cipher.record import Suite
 from smok_twisted.framing.admission import Admission, AdmissionLimits
 from smok_twisted.framing.codec import FrameDecoder
-from smok_twisted.framing.protocol import FramedFactory, FramedProtocol, FramingTimes
+from smok_twisted.framing.factory import FramedFactory
+from smok_twisted.framing.protocol import FramedProtocol, FramingTimes
 from smok_twisted.handshake.cred import Attachment, IDeviceAvatar, KeyringChecker
 from smok_twisted.handshake.keyring import Keyring, Slot
 from smok_twisted.handshake.machine import DeviceHandshake
@@ -32,13 +33,32 @@ PLAN = [Block(1, Table.HOLDING, 0, 2, interval_seconds=60, report_seconds=0, dea
 done: Deferred[None] = Deferred()
 
 
+class Store:
+    """Your store: it takes its time, and the device hears nothing before it is done."""
+
+    def __init__(self, reactor):
+        self.reactor = reactor
+        self.cursor = 0  # the newest batch that is durable
+
+    def keep(self, device_id, batch, rounds):
+        return task.deferLater(self.reactor, 0.05, self.committed, device_id, batch, rounds)
+
+    def committed(self, device_id, batch, rounds):
+        self.cursor = batch
+        print(f"stored: batch {batch} of device {device_id:#x}: {rounds[0].reports[0].words}")
+        return batch
+
+
 class Boiler:
     """Your device, and the layer above the login: gets every message of the session."""
+
+    def __init__(self, store):
+        self.store = store
 
     def attach(self, proven):  # IDeviceAvatar
         self.device_id = proven.proven.hello.device_id
         self.decoder = RoundDecoder(PLAN)
-        return succeed(Attachment(self, cursor=0))
+        return succeed(Attachment(self, self.store.cursor))
 
     def started(self, below):
         self.below = below
@@ -48,10 +68,8 @@ class Boiler:
             for part in plans.encode(1, PLAN):
                 self.below.send(part)
         elif body[0] == messages.Type.DATA:
-            batch = int.from_bytes(body[1:3])
-            for one in self.decoder.decode(body[3:]):
-                print(f"device {self.device_id:#x} has brought batch {batch}: {one.reports[0].words}")
-            self.below.send(messages.ack(batch))  # your store has it by now
+            kept = self.store.keep(self.device_id, int.from_bytes(body[1:3]), self.decoder.decode(body[3:]))
+            kept.addCallback(lambda batch: self.below.send(messages.ack(batch)))
 
     def stopped(self, mood):
         pass
@@ -60,8 +78,11 @@ class Boiler:
 class Realm:
     """twisted.cred's realm: ids in, your devices out."""
 
+    def __init__(self, store):
+        self.store = store
+
     def requestAvatar(self, avatarId, mind, *interfaces):
-        return IDeviceAvatar, Boiler(), lambda: None
+        return IDeviceAvatar, Boiler(self.store), lambda: None
 
 
 class Device:
@@ -102,7 +123,7 @@ async def main(reactor):
 
     keyring = Keyring(os.urandom(32), wall_clock)
     keyring.put(42, [Slot(0, Suite.RABBIT_SHA1, SECRET, wall_clock())])
-    portal = Portal(Realm(), [KeyringChecker(keyring, lambda device_id, slots: None)])
+    portal = Portal(Realm(Store(reactor)), [KeyringChecker(keyring, lambda device_id, slots: None)])
     stack = smok4_server(
         keyring.find, portal, suites=list(Suite), keepalive_10s=24, wall_clock=wall_clock, random=os.urandom
     )

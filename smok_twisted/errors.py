@@ -38,6 +38,10 @@ class StorageError(LocalError):
     """The store cannot do what it must; the text is the one clear line that the operator reads."""
 
 
+class StorageAway(StorageError):
+    """The database cannot be reached now, it may come back; what was handed over is not lost."""
+
+
 class RemoteError(Exception):
     """The peer broke the protocol.
 

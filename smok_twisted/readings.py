@@ -7,6 +7,7 @@ that was in force (design note storage, "Data").
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -39,10 +40,21 @@ class Block(NamedTuple):
 class Plan(NamedTuple):
     """What a device reads by itself. ``number`` is never given to two different plans of one device."""
 
-    number: int  #: 1..65535; 0 stands for "no plan"
+    number: int  #: 1..65535; 0 stands for "no plan"; see ``FIRST_UNTOLD_PLAN``
     blocks: tuple[Block, ...]  #: at most 64
     model: str  #: name of the register map it was made from
     version: str  #: content hash of that map, so that old words keep their meaning
+
+
+#: Plans from this number on are never told to a device: readings that reached us by another way are kept under them.
+#: They count down from 65535, so that none takes a number that its device may hold.
+FIRST_UNTOLD_PLAN = 0xF000
+LAST_PLAN = 0xFFFF
+
+
+def next_untold_plan(known: Iterable[int]) -> int:
+    """The next such number beside those that a device has."""
+    return min((number for number in known if number >= FIRST_UNTOLD_PLAN), default=LAST_PLAN + 1) - 1
 
 
 class Fault(enum.IntEnum):
@@ -90,6 +102,7 @@ OLDEST_AGE = 400 * 24 * 3600 * 10
 #: Bits of ``Report.flags``.
 UNAUTHENTICATED = 1  #: came over a link that proves nothing
 TIME_DOUBTFUL = 2  #: the device's time was outside the plausible window; receive time stands instead
+REPLAYED = 4  #: came out of a capture
 
 
 class Report(NamedTuple):
@@ -103,3 +116,22 @@ class Report(NamedTuple):
     plan: int  #: number of the plan under which it was read
     blocks: tuple[BlockReport, ...]
     flags: int = 0
+
+
+def reports_of(
+    device_id: int, boot: int, batch: int, plan: int, rounds: Sequence[Round], received_us: int, flags: int = 0
+) -> tuple[Report, ...]:
+    """A batch as it is stored. A round was read ``age`` before it was received; a device whose clock went wrong is
+    not believed."""
+    return tuple(
+        Report(device_id, received_us, boot, batch, number, plan, one.reports, flags | TIME_DOUBTFUL)
+        if one.age > OLDEST_AGE
+        else Report(device_id, received_us - one.age * 100_000, boot, batch, number, plan, one.reports, flags)
+        for number, one in enumerate(rounds)
+    )
+
+
+def is_nameless(report: Report) -> bool:
+    """Whether (boot, batch, round) is no batch of the device's own: somebody else read it, and a capture has it. Only
+    its place tells it from others."""
+    return report.flags & (UNAUTHENTICATED | REPLAYED) == UNAUTHENTICATED | REPLAYED

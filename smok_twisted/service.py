@@ -7,17 +7,13 @@ sessions end, the store is closed. What cannot be done ends in one clear line an
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -30,22 +26,22 @@ from .devices.enrolment import Enrolment
 from .devices.keeping import Keeping
 from .devices.pressure import Pressure
 from .devices.registry import Registry
-from .errors import LocalError, StorageError, UserError
-from .framing.admission import Admission, AdmissionLimits
-from .framing.protocol import FramedFactory
+from .devices.retention import Retention
+from .doors import Doors
+from .errors import LocalError, StorageError
+from .framing.factory import FramedFactory
 from .handshake.credentials import Vault, read_key_file
 from .handshake.keyring import Keyring
+from .history.packer import Packer
 from .links.p24.entrance import Doorkeeper
 from .links.p24.server import P24Times
 from .links.smok4.entrance import DeviceRealm
 from .links.smok4.server import SessionTimes
+from .listening import Listener, listen
 from .observe.metrics import Metrics
-from .observe.witness import Witness
 from .settings import Settings
-from .stack import p24_factory, smok4_factory
-from .storage.memory import MemoryStore
+from .storage.choice import store_of
 from .storage.records import Health
-from .storage.sqlite import SqliteStore
 from .storage.writer import Signals
 from .web.auth import Auth, read_token_file
 from .web.services import WebServices
@@ -56,23 +52,8 @@ if TYPE_CHECKING:
 
     from .storage.interface import Store
 
-#: File descriptors kept for everything that is not a device: the store, the web, the log.
-_SPARE_DESCRIPTORS = 200
 #: At the stop: how long batches may take to become durable, and sessions to end.
 _DRAIN_SECONDS = 3.0
-
-
-@dataclass(frozen=True)
-class _Listener:
-    """A port that is open, and what users call it."""
-
-    name: str
-    port: Any
-
-    @property
-    def address(self) -> str:
-        host = self.port.getHost()
-        return f"{host.host}:{host.port}" if hasattr(host, "host") else str(host)
 
 
 class SmokService(Service):
@@ -90,12 +71,14 @@ class SmokService(Service):
         self.settings = settings
         self.metrics = Metrics()
         self.pressure = Pressure()
-        self.listeners: list[_Listener] = []
+        self.listeners: list[Listener] = []
         self._reactor = reactor
         self._random = random
         self._store = store
         self._started: Deferred[None] | None = None
-        self._witnesses = {name: Witness(name, self.metrics, reactor, self._alarm) for name in ("smok4", "p24")}
+        self._packer: Packer | None = None
+        self._is_store_well = True  # as far as the log says
+        self._doors = Doors(settings.limits, reactor, self.metrics, self._alarm)
 
     # -- twisted.application
 
@@ -114,8 +97,9 @@ class SmokService(Service):
             yield listener.port.stopListening()
         if hasattr(self, "registry"):
             yield self._drain()
-        for witness in self._witnesses.values():
-            witness.stop()
+        if self._packer is not None:
+            self._packer.stop()
+        self._doors.close()
         if self._store is not None:
             yield self._store.close()
 
@@ -127,7 +111,8 @@ class SmokService(Service):
         data_dir = self._data_dir()
         key = read_key_file(data_dir / "secrets.key", self._random)
         vault = Vault(key, self._random)
-        self._open_store(data_dir)
+        if self._store is None:
+            self._store = store_of(self.settings, self._reactor, self)
         snapshot = yield self.store.open()
         keyring = Keyring(vault.node_secret, wall_clock_us)
         self.registry = Registry(
@@ -142,7 +127,8 @@ class SmokService(Service):
         )
         self.commands.recover(snapshot.pending)
         yield self.registry.start()
-        self._watch_door()
+        self._start_packing()
+        self._doors.open()
         yield self._listen("web", lambda: self._web_site(data_dir, key))
         yield self._listen("smok4", lambda: self._smok4_factory(keyring, snapshot.nonces))
         yield self._listen("p24", lambda: self._p24_factory(keyring))
@@ -162,32 +148,13 @@ class SmokService(Service):
             raise StorageError(f"data_dir {data_dir} cannot be made: {error.strerror}") from None
         return data_dir
 
-    def _open_store(self, data_dir: Path) -> None:
-        kind = self.settings.storage.kind
-        if self._store is not None:
-            return
-        if kind == "cassandra":
-            raise UserError('[storage] kind = "cassandra" is not served by this version: take "sqlite" or "memory"')
-        signals = Signals(self._store_health, self.pressure.high, self.pressure.low)
-        self._store = MemoryStore() if kind == "memory" else SqliteStore(data_dir / "smok.db", self._reactor, signals)
-
     def _smok4_factory(self, keyring: Keyring, nonces: dict[int, bytes]) -> FramedFactory:
         smok4 = self.settings.smok4
         times = SessionTimes(keepalive_seconds=int(smok4.keepalive) // 10 * 10, ack_seconds=smok4.ack_delay)
         realm = DeviceRealm(self.registry, self.store, nonces, self._reactor, wall_clock_us, times, self._not_kept)
         self.registry.on_removed.append(realm.forget)
-        factory = smok4_factory(
-            keyring,
-            self.enrolment.slots_changed,
-            realm,
-            suites=[Suite(number) for number in smok4.suites],
-            admission=self._admission,
-            observer=self._witnesses["smok4"],
-            random=self._random,
-            connections_at_most=self._connections_at_most,
-        )
-        factory.connections = self._connections
-        return factory
+        suites = [Suite(number) for number in smok4.suites]
+        return self._doors.smok4(keyring, self.enrolment.slots_changed, realm, suites=suites, random=self._random)
 
     def _p24_factory(self, keyring: Keyring) -> FramedFactory:
         keeping = Keeping(
@@ -203,27 +170,16 @@ class SmokService(Service):
             self.settings.p24.window,
         )
         self.registry.on_removed.append(doorkeeper.forget)
-        factory = p24_factory(
-            doorkeeper,
-            self._reactor,
-            wall_clock_us,
-            admission=self._admission,
-            observer=self._witnesses["p24"],
-            connections_at_most=self._connections_at_most,
-        )
-        factory.connections = self._connections
-        return factory
+        return self._doors.p24(doorkeeper)
 
-    def _watch_door(self) -> None:
-        """One count of strangers, and one of connections, for all ports."""
-        limits = self.settings.limits
-        limit = AdmissionLimits(limits.unauthenticated, limits.per_source, limits.accepts_per_second)
-        self._admission = admission = Admission(limit)
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._connections_at_most = max(descriptors - _SPARE_DESCRIPTORS, descriptors // 2)
-        self._connections: set[Any] = set()
-        self.metrics.gauge("connections", "Open connections of devices", lambda: len(self._connections))
-        self.metrics.gauge("unauthenticated", "Connections that have not logged in", lambda: admission.unauthenticated)
+    def _start_packing(self) -> None:
+        kept = self.settings.retention
+        fleet = Retention(self.registry, kept.default, dict(kept.models))
+        self._packer = packer = Packer(self.store, fleet, self._reactor, wall_clock_us, self._alarm)
+        self.metrics.gauge(
+            "pack_lag_seconds", "How long the oldest hour has been waiting to be packed", lambda: packer.lag_seconds
+        )
+        packer.start()
 
     def _web_site(self, data_dir: Path, key: bytes) -> Any:
         token = read_token_file(data_dir / "admin.token", self._random)
@@ -239,20 +195,14 @@ class SmokService(Service):
             wall_clock=wall_clock_us,
             clock=self._reactor,
         )
-        return make_site(services, self._reactor)
+        return self._doors.web(make_site(services, self._reactor))
 
     @inlineCallbacks
     def _listen(self, name: str, factory: Callable[[], Any]) -> Generator[Any, Any, None]:
         description = getattr(self.settings.listen, name)
-        if not description:
-            return
-        try:
-            port = yield serverFromString(self._reactor, description).listen(factory())
-        except CannotListenError as error:
-            raise UserError(f"[listen] {name} = {description!r} cannot be opened: {error.socketError}") from None
-        except ValueError as error:
-            raise UserError(f"[listen] {name} = {description!r} is no Twisted endpoint: {error}") from None
-        self.listeners.append(_Listener(name, port))
+        if description:
+            listener = yield listen(self._reactor, name, description, factory)
+            self.listeners.append(listener)
 
     def _announce(self) -> None:
         """What a newcomer needs: what listens where, the first device, the page."""
@@ -284,10 +234,21 @@ class SmokService(Service):
         return self.store.health.state == "ok"
 
     def _store_health(self, health: Health) -> None:
+        self._tell_health(health)
+        self._is_store_well = health.state == "ok"
+
+    def _tell_health(self, health: Health) -> None:
         if health.state == "failed":
             self._die(f"the store has failed and nothing more is acknowledged: {health.detail}")
         elif health.state == "ok":
-            self.log.info("the store takes everything again")
+            if not self._is_store_well:
+                self.log.info("the store takes everything again")
+        elif health.state == "away":
+            self.log.error(
+                "the database is away since {since}, everything goes on from memory and journal: {detail}",
+                since=rfc3339(health.since_us),
+                detail=health.detail,
+            )
         elif health.state != "closed":
             self.log.error(
                 "the store takes nothing since {since}, acknowledgements wait: {state} {detail}",
@@ -295,6 +256,16 @@ class SmokService(Service):
                 state=health.state,
                 detail=health.detail,
             )
+
+    # -- what a store tells (storage.choice.Host)
+
+    def signals(self, where: str) -> Signals:
+        """Of one part of the store."""
+        return Signals(self._store_health, lambda: self.pressure.high(where), lambda: self.pressure.low(where))
+
+    def alarm(self, kind: str, text: str) -> None:
+        """An operator must know."""
+        self._alarm(kind, text)
 
     def _alarm(self, kind: str, text: str) -> None:
         self.registry.tell(None, kind, text, "high")

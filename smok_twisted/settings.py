@@ -76,8 +76,41 @@ def _seconds(least: float, most: float) -> _Form:
     return _Form(read, f'a duration like "30s" or "5m", from {least:g} to {most:g} seconds')
 
 
+def _table_of(form: _Form) -> _Form:
+    def read(value: Any) -> tuple[tuple[str, Any], ...]:
+        return tuple((name, form.read(one)) for name, one in _typed(dict, value).items())
+
+    return _Form(read, f"a table, each value {form.text}")
+
+
+def _read_kept(value: Any) -> int | None:
+    if value == "forever":
+        return None
+    seconds: float = _seconds(7 * 86_400, 100 * 366 * 86_400).read(value)
+    return round(seconds)
+
+
+_KEPT = _Form(_read_kept, '"forever", or a duration like "730d", from 7 days to 100 years')
+#: The embedded store's file, in the data folder.
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _read_octets(value: Any) -> int | None:
+    if value == "auto":
+        return None
+    found = re.fullmatch(r"(\d{1,6}) ?([MGT]B)", _typed(str, value))
+    if not found or int(found[1]) * _UNITS[found[2]] < 100 * 10**6:
+        raise ValueError
+    return int(found[1]) * _UNITS[found[2]]
+
+
+_OCTETS = _Form(_read_octets, '"auto", or a size like "500MB" or "20GB", from 100MB')
+DATABASE_FILE = "smok.db"
+LOCAL_FILE = "local.db"
+
 _ENDPOINT = _text(r"|[a-z0-9]+:.+", 'a Twisted endpoint like "tcp:8080:interface=127.0.0.1", or "" for off')
 _FOLDER = _Form(lambda value: Path(_typed(str, value)), "the name of a folder")
+_FILE = _Form(lambda value: Path(value) if _typed(str, value) else None, 'the name of a file, or "" for none')
 
 
 @dataclass(frozen=True)
@@ -86,6 +119,16 @@ class Daemon:
 
     name: str = _setting("a", _text(r"[a-z0-9-]{1,32}", "1 to 32 of a-z, 0-9 and -"))
     data_dir: Path = _setting(Path("smok-data"), _FOLDER)
+
+    @property
+    def database(self) -> Path:
+        """The embedded store's file."""
+        return self.data_dir / DATABASE_FILE
+
+    @property
+    def local(self) -> Path:
+        """With Cassandra: the file beside it, with all but the history."""
+        return self.data_dir / LOCAL_FILE
 
 
 @dataclass(frozen=True)
@@ -102,11 +145,26 @@ class Listen:
 class Cassandra:
     """[storage.cassandra]"""
 
-    contact_points: tuple[str, ...] = _setting((), _list_of(_text(".+", "a host name or address")))
+    contact_points: tuple[str, ...] = _setting(("127.0.0.1",), _list_of(_text(".+", "a host name or address")))
+    port: int = _setting(9042, _number(int, 1, 65535))
     keyspace: str = _setting("smok", _text(r"[a-z][a-z0-9_]{0,47}", "a-z, 0-9 and _, beginning with a letter"))
     local_dc: str = _setting("datacenter1", _text(".+", "the name of a data centre"))
     replication: int = _setting(3, _number(int, 1, 9))
     consistency: str = _setting("QUORUM", _one_of("ONE", "QUORUM", "LOCAL_QUORUM", "ALL"))
+    request_timeout: float = _setting(15.0, _seconds(1, 120))
+    username: str = _setting("", _text(".*", "a user name, or \"\" for none"))
+    password_file: Path | None = _setting(None, _FILE)
+    tls_ca: Path | None = _setting(None, _FILE)
+    tls_cert: Path | None = _setting(None, _FILE)
+    tls_key: Path | None = _setting(None, _FILE)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """[storage.journal]"""
+
+    max_size: int | None = _setting(None, _OCTETS)  #: octets; None: half of what is free when the daemon starts
+    retention: float = _setting(600.0, _seconds(30, 86_400))
 
 
 @dataclass(frozen=True)
@@ -114,16 +172,19 @@ class Storage:
     """[storage]"""
 
     kind: str = _setting("sqlite", _one_of("sqlite", "cassandra", "memory"))
+    ack: str = _setting("quorum", _one_of("quorum", "spool"))
     cassandra: Cassandra = Cassandra()
+    journal: Journal = Journal()
 
 
 @dataclass(frozen=True)
 class Limits:
-    """[limits], all on strangers"""
+    """[limits], on strangers"""
 
     unauthenticated: int = _setting(2000, _number(int, 1, 100_000))
     per_source: int = _setting(32, _number(int, 1, 100_000))
     accepts_per_second: float = _setting(20.0, _number(float, 0.1, 100_000))
+    web_connections: int = _setting(100, _number(int, 1, 100_000))
 
 
 @dataclass(frozen=True)
@@ -143,6 +204,14 @@ class P24:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """[retention], in seconds; None: for ever"""
+
+    default: int | None = _setting(None, _KEPT)
+    models: tuple[tuple[str, int | None], ...] = _setting((), _table_of(_KEPT))
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole file; every section and key may be left out."""
 
@@ -152,10 +221,11 @@ class Settings:
     limits: Limits = Limits()
     smok4: Smok4 = Smok4()
     p24: P24 = P24()
+    retention: Retention = Retention()
 
 
 def load(path: Path) -> Settings:
-    """Read a configuration file; a relative ``data_dir`` counts from its folder. Raises UserError."""
+    """Read a configuration file; relative names of files and folders count from its folder. Raises UserError."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -170,7 +240,20 @@ def read(table: dict[str, Any], path: Path) -> Settings:
     settings: Settings = _section(Settings, table, str(path), "")
     if settings.smok4.ack_delay >= settings.smok4.keepalive:
         raise UserError(f"{path}: [smok4] ack_delay is not accepted: shorter than the keepalive of the same section")
-    return replace(settings, daemon=replace(settings.daemon, data_dir=path.parent / settings.daemon.data_dir))
+    placed: Settings = _placed(settings, path.parent)
+    return placed
+
+
+def _placed(section: Any, folder: Path) -> Any:
+    """The same with every relative path counted from ``folder``."""
+    changed: dict[str, Any] = {}
+    for one in fields(section):
+        value = getattr(section, one.name)
+        if is_dataclass(value):
+            changed[one.name] = _placed(value, folder)
+        elif isinstance(value, Path):
+            changed[one.name] = folder / value
+    return replace(section, **changed)
 
 
 def _section(kind: Any, table: Any, file: str, name: str) -> Any:

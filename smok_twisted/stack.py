@@ -12,7 +12,9 @@ from .cipher.record import Suite
 from .clock import WallClock
 from .framing.admission import Admission
 from .framing.codec import FrameDecoder
-from .framing.protocol import FramedFactory, Observer
+from .framing.factory import FramedFactory
+from .framing.protocol import Observer
+from .framing.turns import Turns
 from .handshake.cred import KeyringChecker
 from .handshake.keyring import Keyring, Slot
 from .handshake.machine import Find, ServerHandshake
@@ -26,7 +28,7 @@ HELLO_OCTETS = 20
 CHOICE_OCTETS = 9
 INIT_OCTETS = 12
 
-#: What ``framing.protocol.FramedFactory`` asks for each new connection.
+#: What ``framing.factory.FramedFactory`` asks for each new connection.
 Stack = Callable[[], tuple[FrameDecoder, RecordLayer]]
 
 
@@ -59,6 +61,7 @@ def smok4_factory(
     observer: Observer,
     random: Callable[[int], bytes],
     connections_at_most: int,
+    turns: Turns | None = None,
 ) -> FramedFactory:
     """The daemon's SMOK/4 listener: who has a secret in ``keyring`` becomes a device of ``realm``."""
     checker: Any = KeyringChecker(keyring, slots_changed)
@@ -77,6 +80,7 @@ def smok4_factory(
         observer,
         connections_at_most=connections_at_most,
         tap=lambda: Tap(realm.wall_clock),
+        turns=turns,
     )
 
 
@@ -88,6 +92,7 @@ def p24_factory(
     admission: Admission,
     observer: Observer,
     connections_at_most: int,
+    turns: Turns | None = None,
 ) -> FramedFactory:
     """The daemon's P24 listener: framing -> the init and, once accepted, the session of a device."""
 
@@ -101,4 +106,5 @@ def p24_factory(
         observer,
         connections_at_most=connections_at_most,
         tap=lambda: Tap(wall_clock),
+        turns=turns,
     )

@@ -1,7 +1,7 @@
-"""Our MODBUS and pymodbus's, octet by octet: ``python -m tests.differential --count 100000`` compares that many per
-function and direction.
+"""Our MODBUS and pymodbus's, octet by octet: ``make differential`` compares 100,000 PDUs per function and direction.
 
-Half of the PDUs are valid, half are damaged. Where the two differ, ``tests.modbus_disagreements`` must have the reason.
+Half of the PDUs are valid, half are damaged. Where the two differ, ``tests.modbus_disagreements`` must have the reason,
+and the verdict that tshark gives on the same PDU.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from smok_twisted.modbus import mbap, rtu
 from smok_twisted.modbus.pdu import decode_request
 from smok_twisted.modbus.responses import IdentificationResponse, decode_response
 
-from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, Case, Value, reason_for
+from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, TAKES, UNKNOWN, Case, Value, reason_for
+from .modbus_judge import Pdu, bad_crcs, verdicts
 from .modbus_samples import damaged, random_request, random_response, replaced
 
 # What each of the two makes of a PDU.
@@ -119,15 +120,25 @@ def _their_identification(item: Any) -> Value:
 
 # The comparison.
 
+#: Of the PDUs that both understand the same, so many are one that tshark sees too.
+AGREED_EVERY = 20
+AGREED = "agreed"
+
 
 @dataclass
 class Tally:
-    """What came of it. ``defects`` are disagreements that nobody has explained."""
+    """What came of it. ``defects`` are disagreements that nobody has explained, and verdicts that nobody expected.
+
+    ``disputed`` has the PDUs of each explained disagreement, ``agreed`` some of those that both understand the same.
+    """
 
     compared: int = 0
     accepted: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
+    disputed: dict[str, list[Pdu]] = field(default_factory=dict)
+    agreed: list[Pdu] = field(default_factory=list)
+    judged: Counter[tuple[str, str]] = field(default_factory=Counter)  #: by disagreement and word
 
     def add(self, other: Tally) -> None:
         """Take another's."""
@@ -135,6 +146,10 @@ class Tally:
         self.accepted += other.accepted
         self.explained += other.explained
         self.defects += other.defects
+        self.judged += other.judged
+        self.agreed += other.agreed
+        for name, pdus in other.disputed.items():
+            self.disputed.setdefault(name, []).extend(pdus)
 
 
 def compare(function: int, is_request: bool, count: int, random: Random) -> Tally:
@@ -155,12 +170,15 @@ def _compare_values(pdu: bytes, is_request: bool, tally: Tally) -> None:
     tally.compared += 1
     tally.accepted += mine is not None
     if mine == foreign:
+        if mine is not None and tally.accepted % AGREED_EVERY == 0:
+            tally.agreed.append((pdu, is_request))
         return
     reason = reason_for(Case(pdu, mine, foreign, is_request))
     if reason is None:
         tally.defects.append(f"{'request' if is_request else 'response'} {pdu.hex()}: {mine}, pymodbus {foreign}")
     else:
         tally.explained[reason] += 1
+        tally.disputed.setdefault(reason, []).append((pdu, is_request))
 
 
 def _compare_frames(mine: Any, pdu: bytes, foreign: Any, is_request: bool, random: Random, tally: Tally) -> None:
@@ -201,6 +219,20 @@ def _nothing_found(their_rtu: FramerRTU, frame: bytes, random: Random) -> bool:
     return True
 
 
+def judge(tally: Tally, at_most: int | None = None) -> None:
+    """Let tshark see what is disputed, ``at_most`` so many PDUs of each disagreement, and what is agreed."""
+    asked = [(name, pdu) for name, pdus in tally.disputed.items() for pdu in pdus[:at_most]]
+    asked += [(AGREED, pdu) for pdu in tally.agreed]
+    for (name, pdu), verdict in zip(asked, verdicts([pdu for _, pdu in asked]), strict=True):
+        tally.judged[name, verdict.word] += 1
+        if verdict.word not in (DISAGREEMENTS[name].verdicts if name in DISAGREEMENTS else (TAKES, UNKNOWN)):
+            what = "request" if pdu[1] else "response"
+            tally.defects.append(f"{name}: {what} {pdu[0].hex()} is {verdict.word} to tshark: {verdict.text}")
+    if bad := bad_crcs(tally.agreed):
+        tally.defects.append(f"{bad} RTU frames whose CRC tshark finds wrong")
+    tally.disputed, tally.agreed = {}, []
+
+
 def main() -> int:
     """Print what was compared; status 1 if there is a disagreement without a reason."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -212,6 +244,7 @@ def main() -> int:
     for function in FUNCTIONS:
         for is_request in (True, False):
             tally = compare(function, is_request, options.count, Random(options.seed))
+            judge(tally)
             what = "requests" if is_request else "responses"
             print(
                 f"function {function:2}: {tally.compared} {what}, {tally.accepted} accepted, "
@@ -219,9 +252,10 @@ def main() -> int:
                 flush=True,
             )
             total.add(tally)
-    print()
+    print(f"\n{total.judged[AGREED, TAKES]} that both understand were taken apart by tshark\n")
     for name, reason in DISAGREEMENTS.items():
-        print(f"{total.explained[name]:8} {name}: {reason.text}")
+        words = [f"{total.judged[name, word]} {word}" for word in reason.verdicts]
+        print(f"{total.explained[name]:8} {name}: {reason.text} tshark: {reason.tshark} ({', '.join(words)}).")
     for defect in total.defects[:20]:
         print(defect)
     return 1 if total.defects else 0

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,18 @@ WINDOW = 20
 class Client(threading.Thread):
     """One device. ``acknowledged`` is its ledger: the newest batch that the server has said is durable."""
 
-    def __init__(self, daemon: Daemon, device: dict[str, Any], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        device: dict[str, Any],
+        stop: threading.Event,
+        window: int = WINDOW,
+        pause_seconds: float = 0,
+    ) -> None:
+        """``window``: batches that it sends before it waits for an ACK; ``pause_seconds``: after each."""
         super().__init__(name=device["name"], daemon=True)
+        self._window = window
+        self._pause_seconds = pause_seconds
         self.device = IndependentDevice(
             "127.0.0.1", daemon.smok4, int(device["id"], 16), bytes.fromhex(device["secret"]), timeout=10
         )
@@ -72,9 +83,9 @@ class Client(threading.Thread):
         if self.device.held == 0:
             self.device.send_planok(0)
         while not self._must_stop.is_set():
-            if self.device.held and self.sent - self.acknowledged < WINDOW:
+            if self.device.held and self.sent - self.acknowledged < self._window:
                 self._send()
-            self._listen(0.001 if self.sent - self.acknowledged < WINDOW else 1.0)
+            self._listen(self._pause_seconds + 0.001 if self.sent - self.acknowledged < self._window else 1.0)
 
     def _send(self) -> None:
         """The values are the batch's number: so each reading can be told from every other."""
@@ -101,42 +112,93 @@ class Client(threading.Thread):
             self.acknowledged = max(self.acknowledged, self.sent - (self.sent - batch & 0xFFFF))
 
 
+#: How often each number of a device is stored.
+Stored = Callable[[int], Counter[int]]
+
+
+class Load:
+    """Devices that report as fast as they can, beside whatever happens to the daemon."""
+
+    def __init__(self, daemon: Daemon, devices: int, window: int = WINDOW, pause_seconds: float = 0) -> None:
+        """``window`` and ``pause_seconds`` of each ``Client``."""
+        self._stop = threading.Event()
+        daemon.api("POST", "/models", MODEL)
+        self.clients = [
+            Client(
+                daemon,
+                daemon.api("POST", "/devices", {"name": f"counter-{number}", "model": "counter"}),
+                self._stop,
+                window,
+                pause_seconds,
+            )
+            for number in range(devices)
+        ]
+        for client in self.clients:
+            client.start()
+
+    @property
+    def acknowledged(self) -> int:
+        """Batches, of all devices."""
+        return sum(client.acknowledged for client in self.clients)
+
+    @property
+    def sent(self) -> int:
+        """Batches, of all devices."""
+        return sum(client.sent for client in self.clients)
+
+    @property
+    def logins(self) -> int:
+        """Of all devices."""
+        return sum(client.logins for client in self.clients)
+
+    def end(self) -> None:
+        """Raises on any problem of a client."""
+        self._stop.set()
+        for client in self.clients:
+            client.join(60)
+        for client in self.clients:
+            if client.problem is not None:
+                raise client.problem
+
+
 def run(folder: Path, cycles: int, devices: int = 4, seed: int = 1) -> dict[str, int]:
     """Kill the daemon ``cycles`` times; what the ledgers and the store say. Raises on any problem of a client."""
+    daemon = Daemon(folder)
+    return killed(daemon, cycles, devices, seed, lambda number: stored_numbers(daemon.data_dir / "smok.db", number))
+
+
+def killed(daemon: Daemon, cycles: int, devices: int, seed: int, stored: Stored) -> dict[str, int]:
+    """The same of a daemon with any store; ``stored`` is asked when the daemon is gone."""
     chance = random.Random(seed)
-    daemon, stop = Daemon(folder), threading.Event()
     daemon.start()
-    daemon.api("POST", "/models", MODEL)
-    clients = [
-        Client(daemon, daemon.api("POST", "/devices", {"name": f"counter-{number}", "model": "counter"}), stop)
-        for number in range(devices)
-    ]
-    for client in clients:
-        client.start()
+    load = Load(daemon, devices)
     for _ in range(cycles):
-        time.sleep(chance.uniform(0.2, 1.0))
+        _wait(load, chance)
         daemon.end(signal.SIGKILL)
         daemon.start()
     time.sleep(1)
-    stop.set()
-    for client in clients:
-        client.join(30)
+    load.end()
     daemon.end()
-    for client in clients:
-        if client.problem is not None:
-            raise client.problem
-    return _compare(daemon, clients, cycles)
+    return {"cycles": cycles, **compare(load.clients, stored)}
 
 
-def _compare(daemon: Daemon, clients: list[Client], cycles: int) -> dict[str, int]:
-    """Acknowledged batches against the rows of the store, read by the store itself."""
+def _wait(load: Load, chance: random.Random) -> None:
+    """Until a moment after a start: at first nothing is acknowledged, then little, then much."""
+    wanted = load.acknowledged + chance.choice((0, 1, 10, 100, 300))
+    until = time.monotonic() + 20
+    while load.acknowledged < wanted and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, 0.5))
+
+
+def compare(clients: list[Client], stored_of: Stored) -> dict[str, int]:
+    """Acknowledged batches against what is stored."""
     missing = duplicated = 0
     for client in clients:
-        stored = _stored(daemon.data_dir / "smok.db", client.device_id)
+        stored = stored_of(client.device_id)
         missing += sum(number not in stored for number in range(1, client.acknowledged + 1))
         duplicated += sum(count - 1 for count in stored.values())
     return {
-        "cycles": cycles,
         "acknowledged": sum(client.acknowledged for client in clients),
         "logins": sum(client.logins for client in clients),
         "missing": missing,
@@ -144,7 +206,7 @@ def _compare(daemon: Daemon, clients: list[Client], cycles: int) -> dict[str, in
     }
 
 
-def _stored(path: Path, device_id: int) -> Counter[int]:
+def stored_numbers(path: Path, device_id: int) -> Counter[int]:
     """How often each number is stored; straight from the file, by the rows' own encoding."""
     import sqlite3
 

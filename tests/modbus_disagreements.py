@@ -1,6 +1,8 @@
 """Everything in which our MODBUS and pymodbus differ, each with its reason; sections are those of V1.1b3.
 
-What is not in ``DISAGREEMENTS`` is a defect of one of the two. ``tests.differential`` compares them.
+What is not in ``DISAGREEMENTS`` is a defect of one of the two. ``tests.differential`` compares them, and asks tshark
+for a third opinion (``tests.modbus_judge``), which stands beside each reason. tshark shows what it can and judges
+little: only what it cannot take apart is malformed to it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+TAKES, MALFORMED, UNKNOWN = "takes", "malformed", "unknown"  #: the words of tshark's verdicts
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43)
 LENGTHS = {5: 5, 6: 5, 22: 7}  #: of the PDUs that are their own echo
 Value = tuple[Any, ...]  #: a decoded PDU in plain numbers, the function first
@@ -74,11 +77,13 @@ def _byte_count_is_wrong(case: Case) -> bool:
 
 
 class Reason(NamedTuple):
-    """Why the two differ, whether that explains a case, and a case that it explains."""
+    """Why the two differ, whether that explains a case, a case that it explains, and what tshark makes of it."""
 
     text: str
     explains: Callable[[Case], bool]
     example: str  #: "request" or "response", then the PDU in hex
+    tshark: str  #: what it makes of the example
+    verdicts: tuple[str, ...] = (TAKES,)  #: of the example, then others that cases may get
     we_refuse: bool = True  #: and pymodbus takes it; False: the other way round
 
     def is_the_one(self, case: Case) -> bool:
@@ -92,17 +97,22 @@ DISAGREEMENTS: dict[str, Reason] = {
         " exception 1 (section 7).",
         lambda case: case.function < 0x80 and case.function not in FUNCTIONS,
         "request 07",
+        "names it, and the fields of all these functions: malformed where they are missing",
+        (TAKES, MALFORMED),
     ),
     "exception as a request": Reason(
         "Codes from 0x80 are exceptions, which no master sends (section 4.1); pymodbus decodes them all the same.",
         lambda case: case.is_request and case.function >= 0x80,
         "request 8302",
+        "calls it a query that returns an exception, of an unknown function if it knows no such one",
+        (TAKES, UNKNOWN),
     ),
     "another MEI type": Reason(
         "Function 43 with another type than 14: pymodbus has an object for it and refuses only to execute it; in a"
         " response it has no meaning for us (section 6.19).",
         lambda case: case.function == 43 and case.pdu[1:2] != b"\x0e",
         "request 2b0d00",
+        "names the type of 13 (CANopen), and shows the rest as data",
     ),
     "wrong length": Reason(
         "pymodbus reads as many octets as it needs, and does not look at those behind them; it takes the bits and"
@@ -110,28 +120,35 @@ DISAGREEMENTS: dict[str, Reason] = {
         " what arrived is not what was sent.",
         _length_is_wrong,
         "request 030000000100",
+        "reads what it needs and does not mention the octet behind; malformed only where octets are missing",
+        (TAKES, MALFORMED, UNKNOWN),
     ),
     "odd or impossible byte count": Reason(
         "Registers come in pairs of octets, 1 to 125 of them, bits in 1 to 250 octets (sections 6.1 to 6.4, 6.17);"
         " pymodbus drops half a register and returns an empty list for none.",
         _byte_count_is_wrong,
         "response 0303000102",
+        "malformed: half a register is missing",
+        (MALFORMED, TAKES),
     ),
     "coil that is neither on nor off": Reason(
         "Only 0x0000 and 0xff00 are coil values, all others are illegal (section 6.5); pymodbus takes them for on.",
         lambda case: case.function == 5 and _word(case.pdu, 3) not in (0, 0xFF00),
         "request 0500010100",
+        "shows the two octets as data, whatever they are",
     ),
     "beyond address 65535": Reason(
         "The last address is 65535 (section 4.4), so we answer exception 2; pymodbus leaves it to the registers"
         " behind.",
         _leaves_the_address_range,
         "request 03ffff0002",
+        "shows address and count, and does not add them",
     ),
     "too many coils written": Reason(
         "1968 coils (0x7b0) are the most that fit a PDU of function 15 (section 6.11); pymodbus accepts 2000.",
         lambda case: case.function == 15 and case.is_request and 1968 < _word(case.pdu, 3) <= 2000,
         "request 0f000007b1f7" + "00" * 247,
+        "shows the count, and compares it with nothing",
     ),
     "count in an echo": Reason(
         "A response that has written none, or more than a request can ask, answers nothing (sections 6.11, 6.12);"
@@ -142,22 +159,28 @@ DISAGREEMENTS: dict[str, Reason] = {
             and not 1 <= _word(case.pdu, 3) <= (1968 if case.function == 15 else 123)
         ),
         "response 1000010000",
+        "shows the count of 0",
     ),
     "unknown identification": Reason(
         "There are the codes 1 to 4 (section 6.21); pymodbus also answers code 0.",
         lambda case: case.function == 43 and case.is_request and case.pdu[2] not in (1, 2, 3, 4),
         "request 2b0e0000",
+        "shows the code as unknown",
     ),
     "exception code that is none": Reason(
         "Codes from 128 are our own for faults of the line, and 0 is none (section 7); pymodbus returns any.",
         lambda case: not case.is_request and case.function >= 0x80 and not 1 <= case.pdu[1] <= 127,
         "response 8380",
+        "shows any code; 0 is no exception to it, and then it misses the fields of an ordinary response",
+        (TAKES, MALFORMED),
     ),
     "exception to function 0": Reason(
         "0 is no function (section 4.1), so 0x80 refuses nothing: pymodbus does not decode it. We do, and it answers"
         " no request of ours.",
         lambda case: not case.is_request and case.function == 0x80,
         "response 8001",
+        "an exception, returned by an unknown function",
+        (UNKNOWN,),
         we_refuse=False,
     ),
 }

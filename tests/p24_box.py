@@ -14,16 +14,16 @@ class P24Box(threading.Thread):
         self.registers: dict[int, int] = {}
         self.coils: dict[int, int] = {}
         self.accepted: bytes | None = None
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
-        self._socket.sendall(device_id.to_bytes(8) + bytes(4))
+        self.connection = socket.create_connection(("127.0.0.1", port), 10)
+        self.connection.sendall(device_id.to_bytes(8) + bytes(4))
 
     def run(self) -> None:
-        with self._socket, self._socket.makefile("rb") as stream:
+        with self.connection, self.connection.makefile("rb") as stream:
             self.accepted = stream.read(2)
             while size := stream.read(1):
                 packet = stream.read(size[0])
                 answer = self._answer(packet[0], packet[1:])
-                self._socket.sendall(bytes((len(answer),)) + answer)
+                self.connection.sendall(bytes((len(answer),)) + answer)
 
     def _answer(self, code: int, data: bytes) -> bytes:
         address = int.from_bytes(data[:2])
@@ -43,4 +43,4 @@ class P24Box(threading.Thread):
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        self.connection.close()

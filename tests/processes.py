@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,16 @@ def wait_until(true: Callable[[], Any], what: str, seconds: float = START_SECOND
 class Process:
     """A child whose output goes to a file."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(
+        self, log: Path, *arguments: str, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+    ) -> None:
+        """``prefix`` stands before Python."""
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*prefix, sys.executable, *arguments],
                 cwd=log.parent,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,23 +92,27 @@ class Process:
 class Daemon:
     """``twistd -n smok`` in a folder of its own; ``start`` and ``end`` any number of times."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
+        """``more``: further sections of its configuration."""
         self.folder = folder
         self.smok4, self.p24, self.web = free_port(), free_port(), free_port()
         self.config = folder / "smok.toml"
         self.config.write_text(
             f'[listen]\nsmok4 = "tcp:{self.smok4}:interface=127.0.0.1"\nweb = "tcp:{self.web}:interface=127.0.0.1"\n'
             f'p24 = "tcp:{self.p24}:interface=127.0.0.1"\n'
-            "[limits]\nper_source = 2000\naccepts_per_second = 1000.0\n"
+            "[limits]\nper_source = 2000\naccepts_per_second = 1000.0\n" + more
         )
         self.data_dir = folder / "smok-data"
         self.preamble = ""  #: Python that is run before twistd
+        self.environment: dict[str, str] = {}  #: more variables for it
+        self.prefix: list[str] = []  #: what stands before its command
         self.process: Process | None = None
 
     def launch(self) -> Process:
         """Start it and do not wait."""
         arguments = ("-n", "--pidfile=", "smok", "--config", str(self.config))
-        self.process = Process(self.folder / "daemon.log", "-c", self.preamble + _TWISTD, *arguments)
+        log, program = self.folder / "daemon.log", self.preamble + _TWISTD
+        self.process = Process(log, "-c", program, *arguments, environment=self.environment, prefix=self.prefix)
         return self.process
 
     def refusal(self) -> str:
@@ -132,12 +139,24 @@ class Daemon:
         assert self.process is not None
         return self.process.end(how)
 
+    def ready(self) -> Any:
+        """What /readyz says, if it says yes."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/readyz", timeout=5) as answer:
+            return json.loads(answer.read())
+
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/readyz", timeout=5):
-                return True
+            return bool(self.ready())
         except OSError:
             return False
+
+    def figure(self, name: str, **labels: str) -> float:
+        """One of /metrics; 0 when it has not been counted yet."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/metrics", timeout=20) as answer:
+            text = answer.read().decode()
+        wanted = ",".join(f'{label}="{word}"' for label, word in labels.items())
+        start = f"{name}{{{wanted}}} " if wanted else f"{name} "
+        return next((float(line[len(start) :]) for line in text.splitlines() if line.startswith(start)), 0.0)
 
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """One request with the admin token; JSON in and out. ``ApiError`` carries a problem document."""

@@ -1,4 +1,4 @@
-"""A real MODBUS/TCP slave (pymodbus) as a process: ``python -m tests.pymodbus_slave PORT``.
+"""A real MODBUS/TCP slave (pymodbus) as a process: ``python -m tests.pymodbus_slave PORT [HOST]``.
 
 Unit 1 holds the registers and coils below; masters may write them.
 """
@@ -21,7 +21,8 @@ def main() -> None:
     holding = ModbusSequentialDataBlock(1, [HOLDING.get(address, 0) for address in range(100)])
     coils = ModbusSequentialDataBlock(1, [COILS.get(address, 0) for address in range(100)])
     unit = ModbusDeviceContext(hr=holding, co=coils)
-    StartTcpServer(ModbusServerContext(devices={1: unit}, single=False), address=("127.0.0.1", int(sys.argv[1])))
+    port, host = int(sys.argv[1]), (*sys.argv[2:], "127.0.0.1")[0]
+    StartTcpServer(ModbusServerContext(devices={1: unit}, single=False), address=(host, port))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.cred.portal import Portal
@@ -86,12 +87,15 @@ class Notes:
 class Server:
     """Answers ``dial`` with a new ``DeviceEnd``."""
 
-    def __init__(self, times: SessionTimes = SessionTimes()) -> None:  # noqa: B008
+    def __init__(
+        self, times: SessionTimes = SessionTimes(), random: Callable[[int], bytes] = os.urandom  # noqa: B008
+    ) -> None:
         self.clock = Clock()
+        self.step_us = 0
         self.store = ManualStore()
         self.notes = Notes()
         self.snapshot = result_of(self.store.open())
-        self.registry = Registry(self.store, self.clock, self.wall_clock, os.urandom)
+        self.registry = Registry(self.store, self.clock, self.wall_clock, random)
         result_of(self.registry.add_model(MODEL))
         self.device: Device = result_of(
             self.registry.add(DeviceRecord(DEVICE_ID, "kotłownia 1", "boiler", NOW_US, may_write=True))
@@ -113,14 +117,16 @@ class Server:
         )
 
     def wall_clock(self) -> int:
-        """Moves with the clock of the timers."""
-        return NOW_US + int(self.clock.seconds() * 1e6)
+        """Moves with the clock of the timers; ``step_us`` is how far somebody has set it since."""
+        return NOW_US + self.step_us + int(self.clock.seconds() * 1e6)
 
-    def dial(self, host: str = "198.51.100.1", nonce: int | None = None, **login: Any) -> DeviceEnd:
+    def dial(
+        self, host: str = "198.51.100.1", nonce: int | None = None, secret: bytes = SECRET, **login: Any
+    ) -> DeviceEnd:
         """A device connects from ``host`` and logs in."""
         decoder, above = self.stack()
         server = FramedProtocol(decoder, above, self.clock, FramingTimes(), self.notes)
-        end = DeviceEnd(self.clock, nonce, login)
+        end = DeviceEnd(self.clock, nonce, login, secret)
         end.wire = connect(server, end.protocol, client_host=host)
         return end
 

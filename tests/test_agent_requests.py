@@ -52,8 +52,10 @@ class Asking(SynchronousTestCase):
         """18 hours of uptime change nothing."""
         self.tick = 65_530
         self.assertEqual(self.answer(WRITE, deadline=24), WRITE.hex())
+        self.assertEqual(self.answer(WRITE, txid=2, deadline=594), WRITE.hex())
+        self.assertEqual(self.answer(WRITE, txid=3, deadline=595), "8606")
         self.tick = 25
-        self.assertEqual(self.answer(WRITE, txid=2, deadline=24), "8606")
+        self.assertEqual(self.answer(WRITE, txid=4, deadline=24), "8606")
 
     def test_a_write_that_waited_too_long_is_not_executed(self) -> None:
         """It came in time, but the bus was busy until its deadline had passed."""
@@ -64,6 +66,15 @@ class Asking(SynchronousTestCase):
         self.line.held.pop()()
         self.assertEqual(self.successResultOf(answer).hex(), "8606")
         self.assertEqual([pdu for _, pdu in self.line.asked], [READ])
+
+    def test_a_write_goes_before_a_read(self) -> None:
+        """However long the read has waited."""
+        self.line.hold = True
+        self.orders.ask(1, b"\x03\x00\x01\x00\x01", Priority.OPERATOR_WRITE)
+        self.serve(READ), self.serve(WRITE, txid=2)
+        self.line.hold = False
+        self.line.held.pop()()
+        self.assertEqual([pdu for _, pdu in self.line.asked[1:]], [WRITE, READ])
 
     def test_a_read_has_no_deadline(self) -> None:
         """Reading late does no harm."""
@@ -108,6 +119,45 @@ class Asking(SynchronousTestCase):
         """A refusal for lateness is no stored reply."""
         self.assertEqual(self.answer(WRITE, txid=9, deadline=999), "8606")
         self.assertEqual(self.answer(WRITE, txid=9, deadline=1030), WRITE.hex())
+
+    def test_a_refusal_leaves_the_reply_of_another_write(self) -> None:
+        """Write 9 came too late while write 10 waited behind it: 10 is executed, and its repeat is not."""
+        self.line.hold = True
+        self.orders.ask(1, READ, Priority.POLLER)
+        late, other = self.serve(WRITE, txid=9, deadline=1001), self.serve(WRITE, txid=10, deadline=1030)
+        self.tick, self.line.hold = 1002, False
+        self.line.held.pop()()
+        self.assertEqual([self.successResultOf(answer).hex() for answer in (late, other)], ["8606", WRITE.hex()])
+        self.assertEqual(self.answer(WRITE, txid=10), WRITE.hex())
+        self.assertEqual([pdu for _, pdu in self.line.asked], [READ, WRITE])
+
+    def test_what_was_not_executed_is_not_the_last_one(self) -> None:
+        """Write 9 ran, write 10 came too late: a repeat of 9 is still answered from memory."""
+        self.answer(WRITE, txid=9)
+        self.assertEqual(self.answer(WRITE, txid=10, deadline=999), "8606")
+        self.assertEqual(self.answer(WRITE, txid=9), WRITE.hex())
+        self.assertEqual(len(self.line.asked), 1)
+
+    def test_a_repeat_of_what_still_waits(self) -> None:
+        """Writes 9 and 10 wait for the bus; 9 comes again: each is executed once."""
+        self.line.hold = True
+        self.orders.ask(1, READ, Priority.POLLER)
+        answers = [self.serve(WRITE, txid=txid) for txid in (9, 10, 9)]
+        self.line.hold = False
+        self.line.held.pop()()
+        self.assertEqual([self.successResultOf(answer) for answer in answers], [WRITE] * 3)
+        self.assertEqual([pdu for _, pdu in self.line.asked], [READ, WRITE, WRITE])
+
+    def test_memory_is_bounded(self) -> None:
+        """One reply of each kind is kept, however long a session lasts; an older write may be asked again."""
+        for txid in range(1000):
+            self.answer(READ, txid=txid), self.answer(WRITE, txid=txid), self.answer(WRITE, txid=txid, deadline=1)
+        for txid in range(1000, 1010):
+            self.answer(WRITE, txid=txid, unit=2)  # nobody there
+        self.assertEqual(len(self.requests._answers), 2)
+        self.line.asked.clear()
+        self.answer(WRITE, txid=5)
+        self.assertEqual(len(self.line.asked), 1)
 
     def test_a_time_out_is_a_reply_too(self) -> None:
         """The write may have been executed: a repeat must not do it again."""

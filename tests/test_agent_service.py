@@ -24,7 +24,8 @@ from smok_twisted.agent.settings import Address, AgentSettings
 from smok_twisted.agent.spool_file import FILE_NAME
 from smok_twisted.errors import StorageError, UserError
 from smok_twisted.framing.admission import Admission, AdmissionLimits
-from smok_twisted.framing.protocol import FramedFactory
+from smok_twisted.framing.factory import FramedFactory
+from smok_twisted.readings import Table
 from smok_twisted.storage.records import Health
 from smok_twisted.testing import BankLine
 
@@ -126,9 +127,11 @@ class Whole(TestCase):
             Address("127.0.0.1", self.port.getHost().port), DEVICE_ID, SECRET, "tcp:127.0.0.1:502", self.folder
         )
         for run in range(2):
-            service = AgentService(settings, reactor, line=BankLine({1: boiler()}))
+            bank = boiler()
+            bank.registers[Table.HOLDING][11] = 600 + 10 * run  # so that each run is seen to have reported
+            service = AgentService(settings, reactor, line=BankLine({1: bank}))
             service.startService()
-            yield self.until(lambda: self.server.device.session is not None and self.values().get("pump") == 1)
+            yield self.until(lambda run=run: self.values().get("setpoint") == 60 + run)
             yield service.stopService()
             yield self.until(lambda run=run: len(self.server.notes.moods) == run + 1)
         self.assertEqual(self.server.notes.moods, ["bye-0", "bye-0"])

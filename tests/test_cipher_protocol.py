@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.cipher.protocol import RecordLayer
-from smok_twisted.cipher.record import DirectionKeys, Suite
+from smok_twisted.cipher.record import MAX_RECORDS, DirectionKeys, Suite
 from smok_twisted.errors import LocalError, RemoteError
 from smok_twisted.framing.codec import FrameDecoder
 
@@ -122,6 +122,16 @@ class Layer(SynchronousTestCase):
         self.layer.set_keys(sealer=UP.sealer())
         self.assertRaises(LocalError, self.top.below.send, bytes(256))
         self.assertEqual(self.bottom.sent, [])
+
+    def test_the_last_record(self) -> None:
+        """When the numbers of a direction are used up the connection is renewed: closed, with no octet more."""
+        for keys in (UP, DOWN):
+            self.bottom.sent, self.bottom.told = [], []
+            self.layer.set_keys(sealer=keys.sealer(MAX_RECORDS - 1))
+            self.top.below.send(b"the last one")
+            self.assertEqual((len(self.bottom.sent), self.bottom.told), (1, []))
+            self.top.below.send(b"one more")
+            self.assertEqual((len(self.bottom.sent), self.bottom.told), (1, [("close", "exhausted")]))
 
     def test_passed_on(self) -> None:
         """Everything that is not octets passes through to the layer that it concerns."""

@@ -137,7 +137,8 @@ class Promises:
         sealer, opener = (make(MAX_RECORDS - 1) for make in (self.keys.sealer, self.keys.opener))
         record = sealer.seal(b"last")
         self.assertEqual(opener.open(record), b"last")
-        self.assertRaises(LocalError, sealer.seal, b"one more")
+        mistake = self.assertRaises(LocalError, sealer.seal, b"one more")
+        self.assertEqual(str(mistake), "all 2**32 - 1 records of this direction are used")
         error = self.assertRaises(RemoteError, opener.open, record)
         self.assertEqual(error.reason, "exhausted")
 
@@ -150,6 +151,15 @@ class PureSuite1(Promises, SynchronousTestCase):
         """These tests are about the pure version."""
         self.assertIsInstance(self.keys.sealer(), RecordSealer)
         self.assertIsInstance(self.keys.opener(), RecordOpener)
+
+    def test_where_a_direction_begins(self) -> None:
+        """With record 0, unless somebody says otherwise; and never beyond the last one."""
+        aead = RabbitSha1(self.keys.cipher, self.keys.mac)
+        self.assertEqual(RecordSealer(aead).seal(BODIES[0]), self.records[0])
+        self.assertEqual(RecordOpener(aead).open(self.records[0]), BODIES[0])
+        self.assertRaises(LocalError, RecordSealer(aead, MAX_RECORDS + 1).seal, b"body")
+        error = self.assertRaises(RemoteError, RecordOpener(aead, MAX_RECORDS + 1).open, self.records[0])
+        self.assertEqual(error.reason, "exhausted")
 
     def test_as_written(self) -> None:
         """The octets are those of the design note's own two formulas."""
@@ -224,6 +234,7 @@ class Keys(SynchronousTestCase):
         """Suite 2 does without the second key, and ignores it."""
         one, two = (DirectionKeys(Suite.CHACHA20_POLY1305, bytes(32), mac) for mac in (b"", b"m" * 32))
         self.assertEqual(one.sealer().seal(b"body"), two.sealer().seal(b"body"))
+        self.assertEqual(one, DirectionKeys(Suite.CHACHA20_POLY1305, bytes(32)))
 
     def test_not_shown(self) -> None:
         """Keys do not get into a log by way of their object."""

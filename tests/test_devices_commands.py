@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices import writes
-from smok_twisted.devices.commands import Asker, Command, Commands
-from smok_twisted.devices.orders import WAITING_AT_MOST, Priority
 from smok_twisted.errors import Conflict, Impossible, NotAllowed, NotFound
 from smok_twisted.modbus.bank import RegisterBank
 from smok_twisted.modbus.protocol import LineFault
 from smok_twisted.readings import BlockReport, Fault, Report, Table
 from smok_twisted.storage.records import CommandRecord
-from smok_twisted.testing import BankLine
 
-from .server_in_memory import DEVICE_ID, NOW_US, Server, result_of
-
-ADMIN = Asker("admin", "127.0.0.1")
+from .commands_rig import ADMIN, CommandRig
+from .server_in_memory import DEVICE_ID, NOW_US, result_of
 
 
-class Session(BankLine):
-    """A device's session that ends in a bank of registers."""
-
-    link, source = "smok4", "198.51.100.1"
-
-    def want(self, plan: Any) -> None: ...
-    def close(self, mood: str) -> None: ...
-
-
-class Commanding(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.server = Server()
-        self.device = self.server.device
-        self.bank = RegisterBank()
-        self.bank.registers[Table.HOLDING] = {10: 0x8029, 11: 550}
-        self.bank.registers[Table.COIL] = {5: 0}
-        self.session = Session({1: self.bank})
-        self.device.attach(self.session)
-        numbers = iter(range(1000))
-        self.commands = Commands(
-            self.server.store, self.server.clock, self.server.wall_clock, lambda: f"c{next(numbers)}"
-        )
-
-    def write(self, point: str = "setpoint", value: Any = 60, **options: Any) -> Command:
-        assert self.device.register_map is not None
-        write = writes.to_point(self.device.record, self.device.register_map, point, value)
-        return result_of(self.commands.submit(self.device, write, ADMIN, **options))
-
-    def outcome(self, command: Command) -> tuple[Any, ...]:
-        body = command.record.body
-        return command.record.state, body["before"], body["read_back"], body.get("error")
-
-    def sent(self) -> list[bytes]:
-        """Functions that reached the equipment, in order."""
-        return [pdu[:1] for _, pdu in self.session.asked]
-
-    def audit(self) -> list[Any]:
-        return [(one.who, one.action, one.detail["state"]) for one in result_of(self.server.store.audit())]
-
+class Commanding(CommandRig):
     def test_confirmed_by_read_back(self) -> None:
         """Read, write, read back; the record, the audit and the equipment agree."""
         command = self.write()
@@ -77,11 +32,12 @@ class Commanding(SynchronousTestCase):
         assert self.device.wanted is not None
         number = self.device.wanted.number
         report = Report(DEVICE_ID, NOW_US, 7, 1, 0, number, (BlockReport(1, (0x8029, 550)),))
-        self.device.values.update(report)
+        self.device.values.update(report, NOW_US)
         self.server.clock.advance(1)
         self.write()
         self.assertEqual([one.value for one in self.device.point_values(self.server.wall_clock())][:2], [-4.1, 60.0])
-        self.device.values.update(report._replace(time_us=NOW_US + 2_000_000))
+        self.server.clock.advance(1)
+        self.device.values.update(report._replace(time_us=NOW_US + 2_000_000), NOW_US + 2_000_000)
         self.assertEqual(self.device.point_values(self.server.wall_clock())[1].value, 55.0)
 
     def test_a_coil(self) -> None:
@@ -168,89 +124,6 @@ class Commanding(SynchronousTestCase):
             self.bank.answer = answer  # type: ignore[method-assign]
             self.assertEqual(self.outcome(self.write(value=60 + code[0]))[0], "confirmed")
 
-    def test_the_link_is_lost_after_sending(self) -> None:
-        """Unknown, and said so at once; settled by reading when the device is there again."""
-        self.session.hold = True
-        command = self.write()
-        told = command.when_settled()
-        self.session.held.pop(0)()
-        self.assertEqual((command.record.state, self.sent()), ("sent", [b"\x03", b"\x06"]))
-        self.bank.registers[Table.HOLDING][11] = 600
-        self.device.detach(self.session, "lost")
-        self.assertEqual(self.successResultOf(told).state, "unknown")
-        again = Session({1: self.bank})
-        self.device.attach(again)
-        self.assertEqual(self.outcome(command), ("confirmed", 55.0, 60.0, "the link was lost after the order was sent"))
-        self.assertEqual([pdu[:1] for _, pdu in again.asked], [b"\x03"])
-        self.assertEqual(self.audit(), [("admin", "write", "confirmed"), ("admin", "write", "unknown")])
-
-    def test_the_link_is_lost_before_sending(self) -> None:
-        """Nothing was sent, so it is refused, not unknown."""
-        self.session.hold = True
-        command = self.write()
-        self.device.detach(self.session, "lost")
-        self.assertEqual((command.record.state, self.sent()), ("refused", [b"\x03"]))
-
-    def test_a_device_that_is_away(self) -> None:
-        """A write is not kept for it, unless the user said until when."""
-        self.device.detach(self.session, "lost")
-        self.assertIn("expires_in", str(self.assertRaises(Conflict, self.write)))
-        self.assertRaises(Impossible, self.write, expires_in=0)
-        command = self.write(expires_in=60)
-        self.assertEqual(command.record.state, "queued")
-        self.server.clock.advance(59)
-        self.device.attach(self.session)
-        self.assertEqual(command.record.state, "confirmed")
-
-    def test_rights_are_looked_at_again_before_sending(self) -> None:
-        """A write that waited for its device is not sent once the device may not be written to any more."""
-        for change in ({"may_write": False}, {"read_only": True}):
-            result_of(self.server.registry.change(self.device, may_write=True, read_only=False))
-            self.device.detach(self.session, "lost")
-            command = self.write(expires_in=600)
-            result_of(self.server.registry.change(self.device, **change))
-            self.device.attach(self.session)
-            state, _, _, error = self.outcome(command)
-            self.assertEqual((state, self.sent().count(b"\x06")), ("refused", 0))
-            self.assertIn("not sent: device 'kotłownia 1'", error)
-
-    def test_it_expires_between_two_steps(self) -> None:
-        """The device is there, but slow: what has expired is not sent."""
-        self.session.hold = True
-        command = self.write(expires_in=60)
-        self.server.clock.advance(60)
-        self.session.held.pop(0)()
-        self.assertEqual((command.record.state, self.sent()), ("expired", [b"\x03"]))
-
-    def test_a_full_queue(self) -> None:
-        """A write that may wait is tried again later, not at once and for ever."""
-        self.session.hold = True
-        for _ in range(WAITING_AT_MOST + 1):
-            self.device.orders.ask(1, b"\x03\x00\x0a\x00\x01", Priority.POLLER).addErrback(lambda _: None)
-        command = self.write(expires_in=60)
-        self.assertEqual(command.record.state, "queued")
-        self.session.hold = False
-        self.session.held.pop(0)()
-        self.server.clock.advance(1)
-        self.assertEqual(command.record.state, "confirmed")
-
-    def test_nothing_of_a_settled_command_stays(self) -> None:
-        """However it ended."""
-        self.write()
-        self.device.detach(self.session, "lost")
-        self.write(expires_in=60)
-        self.server.clock.advance(60)
-        self.assertEqual(self.commands._running, {})
-
-    def test_it_comes_too_late(self) -> None:
-        """Expired, and never sent."""
-        self.device.detach(self.session, "lost")
-        command = self.write(expires_in=60)
-        self.server.clock.advance(60)
-        self.device.attach(self.session)
-        self.assertEqual((command.record.state, self.session.asked), ("expired", []))
-        self.assertEqual(self.audit(), [("admin", "write", "expired")])
-
     def test_one_write_after_the_other(self) -> None:
         """The read-back of the first is not disturbed by the second."""
         self.session.hold = True
@@ -290,35 +163,3 @@ class Commanding(SynchronousTestCase):
     def test_a_command_of_another_device(self) -> None:
         """Is not found."""
         self.assertRaises(NotFound, lambda: result_of(self.commands.find(self.device, "none")))
-
-
-class Watching(SynchronousTestCase):
-    def test_fast_while_somebody_looks(self) -> None:
-        """Every two seconds; 15 s after the last look it is over."""
-        server = Server()
-        bank = RegisterBank()
-        bank.registers[Table.HOLDING] = {10: 1, 11: 550}
-        bank.registers[Table.COIL] = {5: 1}
-        session = Session({1: bank})
-        server.device.attach(session)
-        server.device.look()
-        server.clock.pump([0.5] * 10)
-        asked = len(session.asked)
-        self.assertIn(asked, (4, 6))
-        self.assertEqual([one.value for one in server.device.point_values(server.wall_clock())], [0.1, 55.0, True])
-        self.assertEqual(result_of(server.store.reports(DEVICE_ID, 0, 1 << 62)), [])
-        server.clock.pump([0.5] * 30)
-        settled = len(session.asked)
-        server.clock.pump([0.5] * 30)
-        self.assertEqual(len(session.asked), settled)
-        self.assertEqual(server.clock.getDelayedCalls(), [])
-
-    def test_a_silent_unit_is_left_alone(self) -> None:
-        """It is asked less and less, and shows why it has no value."""
-        server = Server()
-        session = Session({})
-        server.device.attach(session)
-        server.device.look()
-        server.clock.pump([0.5] * 9)
-        self.assertEqual(len(session.asked), 1)
-        self.assertIn("timeout", [one.quality for one in server.device.point_values(server.wall_clock())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.cipher.record import Suite
@@ -57,7 +58,7 @@ class Daemon:
         self.store = MemoryStore(data)
         self.vault = Vault(key, random)
         self.keyring = Keyring(self.vault.node_secret, lambda: self.now_us)
-        self.registry = Registry(self.store, None, lambda: self.now_us, random)
+        self.registry = Registry(self.store, Clock(), lambda: self.now_us, random)
         self.enrolment = Enrolment(
             self.registry, self.store, self.keyring, self.vault, lambda: self.now_us, random
         )

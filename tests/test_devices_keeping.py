@@ -38,7 +38,7 @@ class Daemon:
         self.stored: list[tuple[Report, ...]] = []
         self.lost = 0
         snapshot = result_of(self.store.open())
-        self.registry = Registry(self.store, self.clock, lambda: NOW_US, lambda octets: bytes(octets), self.pressure)
+        self.registry = Registry(self.store, self.clock, self.wall_clock, lambda octets: bytes(octets), self.pressure)
         self.registry.load(snapshot)
         if not snapshot.devices:
             result_of(self.registry.add_model(MODEL))
@@ -54,10 +54,14 @@ class Daemon:
             self.count,
         )
 
+    def wall_clock(self) -> int:
+        return NOW_US + int(self.clock.seconds() * 1e6)
+
     def count(self) -> None:
         self.lost += 1
 
     def keep(self, seconds: int) -> None:
+        self.clock.advance(seconds - self.clock.seconds())
         self.keeping.keep(self.device, 1, NOW_US + seconds * 1_000_000, ON)
 
     def history(self, since: int = 0) -> list[tuple[int, int, int]]:
@@ -119,7 +123,7 @@ class Lost(SynchronousTestCase):
         for second in range(3):
             daemon.keep(second)
         self.assertEqual((daemon.lost, daemon.events(), daemon.history()), (3, ["readings-lost"], []))
-        self.assertIs(daemon.device.point_values(NOW_US)[2].value, True)
+        self.assertIs(daemon.device.point_values(daemon.wall_clock())[2].value, True)
         daemon.store.full = False
         daemon.keep(3)
         daemon.store.full = True

@@ -11,6 +11,14 @@ from smok_twisted.devices.ledger import Ledger, is_newer
 
 
 class Books(SynchronousTestCase):
+    def test_a_device_that_never_reported(self) -> None:
+        """Nothing taken, nothing durable, nothing on its way, whatever its boot."""
+        ledger = Ledger()
+        for boot in (0, 1):
+            ledger.begin(boot)
+            found = (ledger.boot, ledger.taken, ledger.durable, ledger.settled, ledger.is_new)
+            self.assertEqual(found, (boot, 0, 0, True, True))
+
     def test_in_order(self) -> None:
         """Taken, committed, durable."""
         ledger = Ledger()
@@ -56,6 +64,19 @@ class Books(SynchronousTestCase):
         ledger.committed(7, 11)
         ledger.failed(7)
         self.assertEqual((ledger.durable, ledger.taken, ledger.settled), (0, 1, False))
+        ledger.committed(8, 1)
+        self.assertEqual((ledger.durable, ledger.settled), (1, True))
+
+    def test_a_boot_is_a_name_and_no_order(self) -> None:
+        """An epoch with a smaller number is another one too, and answers for it count for no other."""
+        for other in (6, 8):
+            ledger = Ledger(7, 10)
+            ledger.take(11)
+            ledger.committed(other, 11)
+            ledger.failed(other)
+            self.assertEqual((ledger.durable, ledger.taken, ledger.settled), (10, 11, False))
+            ledger.begin(other)
+            self.assertEqual((ledger.boot, ledger.durable, ledger.taken, ledger.settled), (other, 0, 0, True))
 
     def test_what_the_store_refused_is_taken_again(self) -> None:
         """Not stored, not acknowledged, and not lost."""
@@ -64,7 +85,32 @@ class Books(SynchronousTestCase):
         ledger.take(12)
         ledger.failed(7)
         ledger.committed(7, 12)
-        self.assertEqual((ledger.durable, ledger.take(11)), (10, 0))
+        self.assertEqual((ledger.durable, ledger.settled, ledger.take(11)), (10, True, 0))
+        ledger.committed(7, 11)
+        self.assertEqual(ledger.durable, 11)
+
+    def test_an_epoch_that_began_elsewhere(self) -> None:
+        """Another server has what came before: the first batch is taken whatever its number, and its repeat is not."""
+        for first, lost in ((1, 0), (0x7FFF, 0x7FFE), (0x8000, 0), (40_001, 0), (0, 0)):
+            ledger = Ledger(7, 10)
+            ledger.begin(8)
+            self.assertEqual([ledger.take(first), ledger.take(first), ledger.is_new], [lost, None, True])
+            ledger.committed(8, first)
+            self.assertEqual((ledger.durable, ledger.is_new, ledger.take(first)), (first, False, None))
+            self.assertEqual(ledger.take((first + 1) & 0xFFFF), 0)
+
+    def test_an_epoch_that_began_elsewhere_and_a_store_that_refuses(self) -> None:
+        """What was refused is taken again."""
+        ledger = Ledger()
+        self.assertEqual((ledger.take(40_001), ledger.take(40_002)), (0, 0))
+        ledger.failed(0)
+        self.assertEqual((ledger.is_new, ledger.take(40_001), ledger.take(40_001)), (True, 0, None))
+
+    def test_the_newest_durable_batch_is_number_0(self) -> None:
+        """65535 batches on, over a restart of the server: that is not the same as none."""
+        ledger = Ledger(7, 0)
+        ledger.begin(7)
+        self.assertEqual([ledger.take(0xFFFF), ledger.take(0), ledger.take(1)], [None, None, 0])
 
     @given(st.integers(0, 0xFFFF), st.integers(1, 200))
     def test_numbers_wrap(self, start: int, count: int) -> None:

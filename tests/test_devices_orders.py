@@ -6,11 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices.orders import WAITING_AT_MOST, NotSent, Orders, OutcomeUnknown, Priority
+from smok_twisted.modbus.protocol import LineFault
+from smok_twisted.readings import Fault
 
 
 class HeldLine:
@@ -119,7 +121,10 @@ class Queue(SynchronousTestCase):
 
 
 class OnceEach(RuleBasedStateMachine):
-    """Whatever happens, each order is answered exactly once, and never sent twice."""
+    """Whatever happens, each order is answered exactly once, never sent twice, and never before a more urgent one.
+
+    A line takes one order at a time, as a serial one does, or three.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,20 +133,33 @@ class OnceEach(RuleBasedStateMachine):
         self.old_lines: list[HeldLine] = []
         self.answers: dict[int, list[Any]] = {}
         self.open: dict[int, Deferred[bytes]] = {}
-        self.sent: list[bytes] = []
+        self.ranks: dict[int, tuple[Priority, int]] = {}
+        self.line_before: dict[int, int] = {}  # how many orders its line had sent when this one came
+        self.at_once = 1
 
     @rule(priority=st.sampled_from(Priority))
     def ask(self, priority: Priority) -> None:
         number = len(self.answers)
         self.answers[number] = []
+        self.ranks[number] = (priority, number)
+        self.line_before[number] = len(self.line.sent) if self.line else 0
         self.open[number] = self.orders.ask(1, b"%d" % number, priority)
         self.open[number].addBoth(self.answers[number].append)
 
-    @rule()
-    def connect(self) -> None:
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Whoever asked waits no longer; he hears so, once."""
+        numbers = [number for number, answers in self.answers.items() if not answers]
+        if numbers:
+            number = data.draw(st.sampled_from(numbers))
+            self.open[number].cancel()
+            assert self.answers[number][0].check(CancelledError)
+
+    @rule(at_once=st.sampled_from([1, 1, 3]))
+    def connect(self, at_once: int) -> None:
         if self.line is None:
-            self.line = HeldLine()
-            self.orders.connected(self.line)
+            self.line, self.at_once = HeldLine(), at_once
+            self.orders.connected(self.line, at_once)
 
     @rule()
     def disconnect(self) -> None:
@@ -157,14 +175,33 @@ class OnceEach(RuleBasedStateMachine):
             self.line.answer()
 
     @rule()
+    def fail(self) -> None:
+        """The equipment does not answer in time."""
+        if self.line is not None and self.line.running:
+            self.line.running.pop(0)[1].errback(LineFault(Fault.TIMEOUT))
+
+    @rule()
     def answer_too_late(self) -> None:
         for line in self.old_lines:
             if line.running:
                 line.answer()
 
     @invariant()
-    def one_outstanding(self) -> None:
-        assert self.line is None or len(self.line.running) <= 1
+    def no_more_outstanding_than_the_line_takes(self) -> None:
+        assert self.line is None or len(self.line.running) <= self.at_once
+
+    @invariant()
+    def nobody_waits_for_nothing_or_behind_the_less_urgent(self) -> None:
+        """What waits is less urgent than whatever was sent since it came."""
+        sent = {int(pdu) for line in self.lines() for pdu in line.sent}
+        waiting = [number for number, answers in self.answers.items() if not answers and number not in sent]
+        if self.line is None:
+            assert not waiting
+            return
+        assert not waiting or len(self.line.running) == self.at_once
+        for number in waiting:
+            later = self.line.sent[self.line_before.get(number, 0) :]
+            assert all(self.ranks[int(pdu)] < self.ranks[number] for pdu in later)
 
     @invariant()
     def answered_at_most_once(self) -> None:
@@ -175,9 +212,11 @@ class OnceEach(RuleBasedStateMachine):
 
     @invariant()
     def sent_at_most_once(self) -> None:
-        lines = [*self.old_lines, *([self.line] if self.line else [])]
-        sent = [pdu for line in lines for pdu in line.sent]
+        sent = [pdu for line in self.lines() for pdu in line.sent]
         assert len(sent) == len(set(sent))
+
+    def lines(self) -> list[HeldLine]:
+        return [*self.old_lines, *([self.line] if self.line else [])]
 
 
 class AnyMix(SynchronousTestCase):

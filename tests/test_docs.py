@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import importlib
+import re
 import runpy
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from smok_twisted.settings import Settings, load
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCS = PROJECT / "docs"
+MODULE = re.compile(r"(?m)^\.\. automodule:: (\S+)$")
 
 
 class Examples(SynchronousTestCase):
@@ -28,6 +31,27 @@ class Examples(SynchronousTestCase):
         """The walk of a byte is made of examples: the test above has something to run."""
         _, tried = doctest.testfile(str(DOCS / "life_of_a_byte.rst"), module_relative=False, encoding="utf-8")
         self.assertGreater(tried, 20)
+
+
+class Reference(SynchronousTestCase):
+    """A page for each layer, made of docstrings."""
+
+    def test_every_public_module_is_there(self) -> None:
+        """On the page of its layer; a new folder needs a place in the order of layers (docs/conf.py, LAYERS)."""
+        shown = {name: MODULE.findall(text) for name, text in runpy.run_path(str(DOCS / "conf.py"))["pages"]().items()}
+        for file in (PROJECT / "smok_twisted").rglob("*.py"):
+            *folders, name = file.relative_to(PROJECT).with_suffix("").parts
+            layer = folders[1] if len(folders) > 1 else "seams"
+            if not name.startswith("_") and layer not in ("tools", "web"):
+                self.assertEqual(shown.get(layer, []).count(".".join((*folders, name))), 1, file)
+
+    def test_each_layer_says_what_it_is_for(self) -> None:
+        """In the first sentence of its package."""
+        conf = runpy.run_path(str(DOCS / "conf.py"))
+        for layer in conf["LAYERS"]:
+            docstring = importlib.import_module(f"smok_twisted.{layer}").__doc__
+            self.assertRegex(docstring.partition("\n\n")[0], r"(?s)\A\w.{5,}[.]\Z", layer)
+        self.assertIn("   api/index\n", (DOCS / "index.rst").read_text(encoding="utf-8"))
 
 
 class Machines(SynchronousTestCase):

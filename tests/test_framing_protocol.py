@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from smok_twisted.errors import RemoteError
 from smok_twisted.framing.admission import Admission, AdmissionLimits
 from smok_twisted.framing.codec import FrameDecoder
-from smok_twisted.framing.protocol import FramedFactory, FramedProtocol
+from smok_twisted.framing.factory import FramedFactory
+from smok_twisted.framing.protocol import FramedProtocol
+from smok_twisted.framing.turns import Turns
 
 PEER = IPv4Address("TCP", "192.0.2.7", 4711)
 
@@ -92,6 +96,37 @@ class Connection(SynchronousTestCase):
         self.assertEqual(self.above.frames, [b"S4", b"\x01A", b"\x02BC"])
         self.above.below.send(b"answer")
         self.assertEqual(self.transport.value(), b"answer")
+
+    def test_strangers_wait_for_their_turn(self) -> None:
+        """Once, however many pieces come meanwhile; whoever is admitted is heard at once."""
+        turns = Turns(self.clock)
+        self.factory = FramedFactory(
+            lambda: (FrameDecoder(2), self.above), self.clock, self.admission, self.notes, turns=turns
+        )
+        self.protocol, self.transport = self.connect()
+        for octets in (b"S", b"4", b"\x01A"):
+            self.protocol.dataReceived(octets)
+        self.assertEqual((self.above.frames, len(turns)), ([], 1))
+        self.clock.advance(0)
+        self.assertEqual(self.above.frames, [b"S4", b"\x01A"])
+        self.protocol.admitted(100)
+        self.protocol.dataReceived(b"\x01B")
+        self.assertEqual(self.above.frames[2:], [b"\x01B"])
+
+    def test_gone_before_its_turn(self) -> None:
+        """Nobody is surprised, and too much from one who waits closes it at once."""
+        self.factory = FramedFactory(
+            lambda: (FrameDecoder(2), self.above), self.clock, self.admission, self.notes, turns=Turns(self.clock)
+        )
+        self.protocol, self.transport = self.connect()
+        self.protocol.dataReceived(b"S4")
+        self.lose(ConnectionDone())
+        self.protocol, self.transport = self.connect()
+        for _ in range(3):
+            self.protocol.dataReceived(bytes(65536))
+        self.assertEqual(self.notes.seen[-1], ("192.0.2.7", "too-much"))
+        self.clock.advance(0)
+        self.assertEqual(self.above.frames, [])
 
     def test_a_violation_closes_without_an_octet(self) -> None:
         """Counted with its reason; what came behind it is not looked at."""
@@ -192,6 +227,21 @@ class Connection(SynchronousTestCase):
         pauses[0].release()
         self.assertEqual(self.above.frames, [b"S4", b"\x01A"])
 
+    def test_a_pause_that_is_over_at_once_never_reaches_the_socket(self) -> None:
+        """Most logins pause for no time at all; one that lasts stops the reading."""
+        told: list[str] = []
+        self.transport.pauseProducing = lambda: told.append("pause")  # type: ignore[method-assign]
+        self.transport.resumeProducing = lambda: told.append("resume")  # type: ignore[method-assign]
+        self.above.on_frame = lambda frame: self.protocol.pause().release()
+        self.protocol.dataReceived(b"S4\x01A")
+        self.assertEqual((self.above.frames, told), ([b"S4", b"\x01A"], []))
+        pauses = []
+        self.above.on_frame = lambda frame: pauses.append(self.protocol.pause())
+        self.protocol.dataReceived(b"\x01B")
+        self.assertEqual(told, ["pause"])
+        pauses[0].release()
+        self.assertEqual(told, ["pause", "resume"])
+
     def test_a_peer_is_not_to_blame_for_our_pause(self) -> None:
         """The idle limit does not end a session that we do not read."""
         self.protocol.dataReceived(b"S4")
@@ -232,6 +282,20 @@ class Connection(SynchronousTestCase):
         self.lose(ConnectionLost())
         self.assertEqual(self.above.moods, ["peer-closed", "lost"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_what_is_over_is_freed_at_once(self) -> None:
+        """A storm of logins leaves nothing for the garbage collector to find."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for login in (True, False):
+            protocol, transport = self.connect()
+            if login:
+                protocol.admitted(100)
+            del protocol.transport, transport, self.above.below  # as Twisted and the layer above do
+            gone = weakref.ref(protocol)
+            protocol.connectionLost(Failure(ConnectionDone()))
+            del protocol
+            self.assertIsNone(gone())
 
     def test_the_door(self) -> None:
         """Too many strangers are not let in; who logs in or leaves makes room."""

@@ -187,6 +187,12 @@ class HonestLogin(SynchronousTestCase):
         hello[2] |= 0x7C
         self.assertEqual(server.take(bytes(hello))[0], 0x41)
 
+    def test_the_servers_nonce(self) -> None:
+        """It has 64 bits from the generator, not fewer, as they were drawn."""
+        drawn = bytes(range(0xA0, 0xA8))
+        server = ServerEnd(lambda octets: drawn[:octets])
+        self.assertEqual(server.take(DeviceEnd(5).start())[1:], drawn)
+
     def test_unique_nonces(self) -> None:
         """A device that counts its logins says so in HELLO."""
         for unique in (False, True):

@@ -114,6 +114,14 @@ class EveryStateAnswersEveryInput(SynchronousTestCase):
         path = ["start", "start", *DEVICE_PATH[1:]]
         self.assertEqual(after(device(), DEVICE_INPUTS, path), ["ok", "mistake", "ok", "ok"])
 
+    def test_a_mistake_of_ours_is_told(self) -> None:
+        """Whoever embeds a machine reads what is wrong with the call."""
+        error = self.assertRaises(LocalError, server().welcome, WELCOME)
+        self.assertEqual(str(error), "WELCOME goes out once, after LOGIN has verified")
+        dialled = device()
+        dialled.start()
+        self.assertEqual(str(self.assertRaises(LocalError, dialled.start)), "HELLO goes out once, first")
+
     @given(st.lists(st.sampled_from(sorted(SERVER_INPUTS))))
     def test_any_sequence_at_the_server(self, names: list[str]) -> None:
         """WELCOME leaves only after one HELLO and one LOGIN, with nothing wrong before."""

@@ -77,8 +77,16 @@ class Stored(SynchronousTestCase):
             hello = (unique if grows else plain)(nonce)
             self.assertEqual(restored.seen(hello), memory.seen(hello))
 
+    def test_a_full_memory(self) -> None:
+        """All 256 are there again after a restart."""
+        memory = NonceMemory()
+        for nonce in range(256):
+            memory.seen(plain(nonce))
+        restored = NonceMemory.from_octets(memory.to_octets())
+        self.assertEqual({restored.seen(plain(nonce)) for nonce in range(256)}, {REPEAT})
+
     def test_damaged(self) -> None:
         """A length that is never written is refused in one line."""
-        for octets in (0, 8, 10, 16, 18, 9 + 257 * 8):
+        for octets in (0, 1, 8, 10, 16, 18, 9 + 257 * 8):
             error = self.assertRaises(StorageError, NonceMemory.from_octets, bytes(octets))
             self.assertIn(f"{octets} octets", str(error))

@@ -24,17 +24,20 @@ from smok_twisted.modbus.responses import Response, check_response
 from smok_twisted.modbus.server import TcpServerFactory
 from smok_twisted.readings import Table
 
-from .differential import compare, ours, theirs
+from .differential import AGREED, Tally, compare, judge, ours, theirs
 from .libmodbus import Answer, Master, load
-from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, Case, reason_for
+from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, MALFORMED, TAKES, Case, reason_for
+from .modbus_judge import verdicts
+from .tshark import need_tshark
 
 UNIT = 17
+EXAMPLES = [reason.example for reason in DISAGREEMENTS.values()]
 CELLS = 300  #: registers or bits of each table, from address 0
 LONGEST = {Table.COIL: 250, Table.DISCRETE: 250, Table.HOLDING: 121, Table.INPUT: 121}
 
 
 class Pymodbus(SynchronousTestCase):
-    """A few thousand PDUs per function; ``python -m tests.differential`` has a hundred times as many."""
+    """A few thousand PDUs per function; ``make differential`` has a hundred times as many."""
 
     def setUp(self) -> None:
         logger = logging.getLogger("pymodbus")
@@ -57,6 +60,23 @@ class Pymodbus(SynchronousTestCase):
             case = Case(pdu, ours(pdu, is_request), theirs(pdu, is_request), is_request)
             self.assertNotEqual(case.ours, case.theirs, name)
             self.assertEqual(reason_for(case), name)
+
+
+    def test_the_third_opinion(self) -> None:
+        """tshark gives each disagreement the verdict that is written beside it, and takes apart what both agree on."""
+        need_tshark()
+        pdus = [(bytes.fromhex(octets), kind == "request") for kind, octets in map(str.split, EXAMPLES)]
+        found = [verdict.word for verdict in verdicts(pdus)]
+        self.assertEqual(found, [reason.verdicts[0] for reason in DISAGREEMENTS.values()])
+        self.assertIn(MALFORMED, found)
+        total = Tally()
+        for function in FUNCTIONS:
+            for is_request in (True, False):
+                total.add(compare(function, is_request, 300, Random(function)))
+        judge(total, at_most=100)
+        self.assertEqual(total.defects, [])
+        self.assertEqual({name for name, _ in total.judged} - {AGREED}, set(total.explained))
+        self.assertGreater(total.judged[AGREED, TAKES], 100)
 
 
 class Libmodbus(TestCase):

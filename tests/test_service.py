@@ -21,7 +21,7 @@ from smok_twisted.clock import parse_rfc3339, rfc3339, use_monotonic_timers
 
 from .independent_device import Ack, IndependentDevice, Plan, Report, Round
 from .kill_loop import MODEL
-from .processes import _TWISTD, Daemon, wait_until
+from .processes import _TWISTD, ApiError, Daemon, wait_until
 
 
 class Stand(SynchronousTestCase):
@@ -39,7 +39,10 @@ class Stand(SynchronousTestCase):
     def device(self) -> IndependentDevice:
         """A new device, logged in, with its plan."""
         self.daemon.api("POST", "/models", MODEL)
-        made = self.daemon.api("POST", "/devices", {"name": "counter", "model": "counter"})
+        return self.dialled(self.daemon.api("POST", "/devices", {"name": "counter", "model": "counter"}))
+
+    def dialled(self, made: Any) -> IndependentDevice:
+        """The device that the API has made, logged in, with its plan."""
         device = IndependentDevice(
             "127.0.0.1", self.daemon.smok4, int(made["id"], 16), bytes.fromhex(made["secret"]), timeout=10
         )
@@ -136,11 +139,11 @@ class Refusals(Stand):
             check=False,
         )
 
-    def test_a_store_that_is_not_there_yet(self) -> None:
-        """Cassandra is named as what it is: not in this version."""
+    def test_a_database_that_is_not_there(self) -> None:
+        """The first start needs Cassandra, which may know a system already; later ones do not."""
         with self.daemon.config.open("a") as config:
-            config.write('[storage]\nkind = "cassandra"\n')
-        self.assertIn('take "sqlite" or "memory"', self.daemon.refusal())
+            config.write('[storage]\nkind = "cassandra"\n[storage.cassandra]\ncontact_points = ["127.0.0.77"]\n')
+        self.assertIn("the first start needs the database", self.daemon.refusal())
 
     def test_an_endpoint_that_is_none(self) -> None:
         """Twisted's own reason, beside the setting."""
@@ -194,6 +197,65 @@ class Crowd(Stand):
             one.close()
         device.bye()
         wait_until(lambda: self.returns(device), "a place for the device", 10)
+
+    def test_strangers_take_every_connection_to_the_web(self) -> None:
+        """F10: who comes then is told to come again; devices log in and report, and later the page is there again."""
+        self.daemon.preamble = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); "
+        self.daemon.start()
+        self.daemon.api("POST", "/models", MODEL)
+        made = self.daemon.api("POST", "/devices", {"name": "counter", "model": "counter"})
+        crowd = [socket.create_connection(("127.0.0.1", self.daemon.web), 5) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in crowd])
+        device = self.dialled(made)
+        device.send_data(1, [Round(0, (Report(0, (0, 1)),))])
+        self.assertEqual(device.receive(), Ack(1))
+        for one in crowd[20:]:
+            one.close()  # those beyond what may be told why
+        refused = wait_until(self.refusal, "a refusal in words", 20)
+        self.assertIn("come again, or raise [limits] web_connections", refused.problem["detail"])
+        for one in crowd:
+            one.close()
+        wait_until(lambda: self.refusal() is None, "the page again", 20)
+        self.assertTrue(self.daemon.api("GET", "/devices/counter")["connected"])
+        assert self.daemon.process is not None
+        self.assertEqual(self.daemon.process.output().count("web from 127.0.0.1: too-many-connections"), 1)
+        self.assertNotIn("Traceback", self.daemon.process.output())
+
+    def refusal(self) -> ApiError | None:
+        """What the API says when it does not let us in; a connection that is cut says nothing, and is asked anew."""
+        try:
+            wait_until(lambda: self.is_answered(), "an answer", 10)
+        except ApiError as error:
+            return error
+        return None
+
+    def is_answered(self) -> bool:
+        with contextlib.suppress(OSError):
+            self.daemon.api("GET", "/devices/counter")
+            return True
+        return False
+
+    def test_the_usual_limit_is_no_limit(self) -> None:
+        """A soft limit on descriptors is raised as far as the system allows: nobody is refused for it."""
+        self.daemon.preamble = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 2048)); "
+        self.daemon.start()
+        crowd = [socket.create_connection(("127.0.0.1", self.daemon.smok4), 5) for _ in range(100)]
+        self.addCleanup(lambda: [one.close() for one in crowd])
+        device = self.device()
+        device.bye()
+        assert self.daemon.process is not None
+        self.assertNotIn("too-many-connections", self.daemon.process.output())
+
+    def test_a_fleet_finds_room_at_the_door(self) -> None:
+        """Hundreds that dial while the daemon is busy are connected at once, and need not try again after seconds."""
+        self.daemon.start()
+        assert self.daemon.process is not None
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.daemon.process.pid, signal.SIGCONT)
+        room = min(300, int(Path("/proc/sys/net/core/somaxconn").read_text()))
+        for _ in range(room):
+            one = socket.create_connection(("127.0.0.1", self.daemon.smok4), 0.9)  # SYNs come again after a second
+            self.addCleanup(one.close)
 
     @staticmethod
     def returns(device: IndependentDevice) -> bool:

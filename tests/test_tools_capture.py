@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import conversations
+from smok_twisted.tools.capture import DISSECTOR
 
 from .tools_rig import ToolTestCase
 
@@ -44,6 +45,10 @@ class Capture(ToolTestCase):
         self.rig.connect().taps[0].received(b"here")
         await self.accepted("capture", "boiler-1", "--seconds", "0")
         self.assertEqual(self.said("boiler-1.pcap"), [b"here"])
+
+    async def test_where_the_dissector_is(self):
+        """The path of Wireshark's script, and nothing else, so that a shell can put it into a command."""
+        self.assertEqual(await self.accepted("capture", "--wireshark"), f"{DISSECTOR}\n")
 
     async def test_what_is_wrong(self):
         """One sentence each."""

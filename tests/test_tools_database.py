@@ -18,6 +18,7 @@ from smok_twisted.storage.sqlite_log import append_audit
 from smok_twisted.storage.sqlite_registry import save_device, save_model
 from smok_twisted.tools import database as module
 
+from .kill_loop import MODEL
 from .tools_rig import run_here, sentence
 
 NEWEST = len(schema("sqlite"))
@@ -59,8 +60,8 @@ class DatabaseTestCase(SynchronousTestCase):
         with closing(database.connect()) as connection:
             cursor = connection.cursor()
             cursor.execute("BEGIN")
-            save_model(cursor, ModelRecord("boiler", "1", "", 0))
-            save_model(cursor, ModelRecord("boiler", "2", "", 0))
+            save_model(cursor, ModelRecord("boiler", "1", MODEL, 0))
+            save_model(cursor, ModelRecord("boiler", "2", MODEL, 0))
             save_device(cursor, DeviceRecord(2**64 - 1, "cellar", "boiler", 0))
             for number in range(entries):
                 append_audit(cursor, number, "admin", "here", None, "test", {"number": number})
@@ -93,8 +94,8 @@ class Check(DatabaseTestCase):
     def test_a_good_file(self):
         self.accepted("init")
         self.fill(entries=3)
-        text = f"{self.file} is good: schema {NEWEST}, 1 devices, 1 models, audit trail unbroken over 3 entries\n"
-        self.assertEqual(self.accepted("check"), text)
+        text = f"{self.file} is good: schema {NEWEST}, 1 devices, 1 models, audit trail unbroken over 3 entries, "
+        self.assertEqual(self.accepted("check"), f"{text}0 days of packed history as the log says\n")
 
     def test_an_empty_file(self):
         self.accepted("init")
@@ -257,10 +258,10 @@ class Configuration(DatabaseTestCase):
         ran = run_here("db", "init", "--config", str(config))
         self.assertEqual(ran, (0, f"made {self.folder / 'data' / 'smok.db'}, schema {NEWEST}\n", ""))
 
-    def test_another_kind_of_store_has_no_file(self):
+    def test_the_store_in_memory_keeps_nothing(self):
         self.folder.mkdir()
         config = self.folder / "smok.toml"
         config.write_text('[storage]\nkind = "memory"\n')
-        text = '[storage] kind = "memory" keeps no file, `smok db` is for kind = "sqlite"'
+        text = '[storage] kind = "memory" keeps nothing, this is for kind = "sqlite" and "cassandra"'
         for word in ("check", "init", "upgrade"):
             self.assertEqual(self.refused(word, "--config", str(config)), (2, text))

@@ -16,12 +16,12 @@ from .web_rig import BOILER
 ADDED = """\
 device   cellar
 id       0x0000000000000001
-secret   0000000000000000000000000000000000000003   (shown this once)
+secret   0000000000000000000000000000000000000004   (shown this once)
 
 A Linux machine beside the equipment becomes the device by these two lines; put the addresses of this
 server and of the equipment in place of the words in capitals:
 
-  (umask 077; echo 0000000000000000000000000000000000000003 > 0x0000000000000001.secret)
+  (umask 077; echo 0000000000000000000000000000000000000004 > 0x0000000000000001.secret)
   smok agent --server SERVER:2406 --device 0x0000000000000001 --secret-file 0x0000000000000001.secret \
 --modbus tcp:EQUIPMENT:502
 """
@@ -66,7 +66,7 @@ class Add(ToolTestCase):
         words = lines[-1].split()
         self.assertEqual(words[:2], ["smok", "agent"])
         settings = parse(words[2:])
-        self.assertEqual((settings.device_id, settings.secret[-1], settings.kid), (1, 3, 0))
+        self.assertEqual((settings.device_id, settings.secret[-1], settings.kid), (1, 4, 0))
 
     async def test_every_option_arrives(self):
         """Until a date means: the whole of that day."""
@@ -87,7 +87,7 @@ class Add(ToolTestCase):
     async def test_json_is_what_the_api_answers(self):
         out = await self.accepted("device", "add", "cellar", "--model", "boiler", "--json")
         answer = {"id": "0x0000000000000001", "name": "cellar", "model": "boiler", "link": "smok4", "suite": 1}
-        self.assertEqual(json.loads(out), answer | {"kid": 0, "secret": "03".rjust(40, "0")})
+        self.assertEqual(json.loads(out), answer | {"kid": 0, "secret": "04".rjust(40, "0")})
 
     async def test_what_the_api_refuses_is_printed_as_it_says_it(self):
         await self.accepted("device", "add", "cellar", "--model", "boiler")
@@ -122,12 +122,12 @@ class Add(ToolTestCase):
 
 LISTED = """\
 NAME      SITE  MODEL   LINK   CONNECTED  LAST CONTACT  ID
-attic     -     boiler  smok4  no         never         0x0000000000000005
+attic     -     boiler  smok4  no         never         0x0000000000000006
 cellar 1  east  boiler  smok4  yes        now           0x0000000000000001
 """
 LISTED_CSV = """\
 name,site,model,link,connected,age,id
-attic,,boiler,smok4,false,,0x0000000000000005
+attic,,boiler,smok4,false,,0x0000000000000006
 cellar 1,east,boiler,smok4,true,0.0,0x0000000000000001
 """
 

@@ -30,6 +30,12 @@ class Commands(SynchronousTestCase):
         self.assertIn("a number from 0.1 to 3600", self.refused("--speed", "0"))
         self.assertIn("--drop-rate", self.refused("--drop-rate", "often"))
         self.assertIn("HOST:PORT", self.refused("--server", "127.0.0.1:0"))
+        self.assertIn("a number from 0 to 100", self.refused("--exceptions", "101"))
+        self.assertIn("a network such as 10.0.0.0/8", self.refused("--p24-from", "everywhere"))
+
+    def test_p24_is_off_by_default(self):
+        """Without a place where a daemon serves it, one sentence says what to set."""
+        self.assertIn('[listen] p24 = "tcp:2405"', self.refused("--p24", "1"))
 
     def test_time_of_the_boiler_rooms(self):
         """It is local time to begin with, and runs as fast as one likes."""
@@ -79,6 +85,26 @@ class BesideADaemon(SynchronousTestCase):
         self.assertEqual(devices[0], devices[1])
         with urllib.request.urlopen(f"http://127.0.0.1:{self.daemon.web}/metrics", timeout=10) as metrics:
             self.assertIn(b'smok_sessions_ended_total{link="smok4",mood="bye-0"} 4.0', metrics.read())
+
+    def test_first_generation_faults_and_ledger(self):
+        """P24 devices dial in too; with a fault for each request no value is good; the ledger has what was reported."""
+        self.daemon.start()
+        self.addCleanup(self.daemon.end)
+        options = ("--devices", "1", "--p24", "1", "--exceptions", "100", "--volatile", "--ledger", "made")
+        sim = self.sim(*options)
+        wait_until(lambda: self.daemon.api("GET", "/status")["connected"] == 2, "two devices")
+        wait_until(lambda: self.qualities("boiler-room-1") <= {"exception-4", "exception-6"}, "exceptions")
+        wait_until(lambda: "timeout" in self.qualities("boiler-room-p24-1"), "what P24 calls an exception")
+        self.assertLessEqual(self.qualities("boiler-room-p24-1"), {"timeout", "stale"})  # it rests before it goes on
+        self.assertEqual(sim.end(), 0)
+        (line, *_) = (self.folder / "made").read_text().splitlines()
+        self.assertEqual(line.split()[0], self.daemon.api("GET", "/devices/boiler-room-1")["id"])
+        self.assertNotIn("Traceback", sim.output())
+
+    def qualities(self, device):
+        """Of its points."""
+        values = self.daemon.api("GET", f"/devices/{device}/values")["values"]
+        return {value["quality"] for value in values}
 
     def test_no_daemon(self):
         """One line that says where none answers, and exit status 3."""

@@ -93,6 +93,32 @@ class OverTheApi(ToolTestCase):
         self.assertIn("smok device set boiler-room-1 --name OTHER", str(error))
         self.assertNotIn("device-secret", self.audited())
 
+    async def test_first_generation(self):
+        """They are added with an allow entry for where they come from, and found again; they have no secrets."""
+        enrolment = Enrolment(Client(Access(self.url, ADMIN_TOKEN)), self.state, None)
+        await self.enrol(1)
+        first = await deferToThread(enrolment.enrol_p24, 2, ["192.0.2.0/24"])
+        self.assertEqual(first, {"boiler-room-p24-1": 0x0200000000010000, "boiler-room-p24-2": 0x0200000000020000})
+        shown = self.show("boiler-room-p24-2")
+        self.assertEqual((shown["link"], shown["from"], shown["may_write"]), ("p24", ["192.0.2.0/24"], True))
+        made = self.audited()
+        self.assertEqual(await deferToThread(enrolment.enrol_p24, 2, ["192.0.2.0/24"]), first)
+        self.assertEqual(self.audited(), made)
+
+    async def test_many_at_once(self):
+        """A hundred are there in the time of a few, each with a secret of its own."""
+        identities = await self.enrol(100)
+        self.assertEqual(len({identity.secret for identity in identities.values()}), 100)
+        self.assertEqual([self.show(name)["name"] for name in identities], list(identities))
+
+    async def test_a_device_of_the_other_link(self):
+        """One that has the name of ours over P24, and proves itself over SMOK/4, is not taken for ours."""
+        await self.enrol(1)
+        self.rig.ask("PATCH", "/devices/boiler-room-1", {"name": "boiler-room-p24-1"})
+        enrolment = Enrolment(Client(Access(self.url, ADMIN_TOKEN)), self.state, None)
+        error = await self.assertFailure(deferToThread(enrolment.enrol_p24, 1, ["192.0.2.0/24"]), UserError)
+        self.assertIn("its link 'smok4'", str(error))
+
     async def test_a_folder_that_cannot_be_written(self):
         """One sentence that names it, and the option."""
         self.state.parent.write_text("a file")

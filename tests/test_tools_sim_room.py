@@ -1,136 +1,24 @@
-"""Promise: simulated devices are real ones to the server, and a process holds as many as one likes."""
+"""Promise: a simulated fleet starts one by one, and things go wrong in it as often as one wants, by a seed."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import threading
 from itertools import pairwise
-from pathlib import Path
-from random import Random
 
-from twisted.internet import reactor
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock, deferLater
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
-from smok_twisted.agent.settings import Address, AgentSettings
-from smok_twisted.clock import wall_clock_us
-from smok_twisted.devices.orders import Priority
 from smok_twisted.errors import StorageError
-from smok_twisted.modbus.pdu import WriteRegister, read_request
-from smok_twisted.modbus.protocol import LineFault
-from smok_twisted.readings import Block, BlockReport, Fault, Table
-from smok_twisted.service import SmokService
-from smok_twisted.settings import Daemon, Listen, Settings
-from smok_twisted.storage.memory import MemoryStore
-from smok_twisted.storage.records import DeviceRecord
-from smok_twisted.tools.boiler import Boiler, Register
-from smok_twisted.tools.sim_enrolment import MODEL, MODEL_WITH_METER, model_text
-from smok_twisted.tools.sim_room import START_SECONDS, BoilerLine, Room, SimulatedDevice, open_spool
-
-NOON = 12 * 3600.0
-LOOPBACK = "tcp:0:interface=127.0.0.1"
-
-
-class Folder:
-    """A folder for one test."""
-
-    def setUp(self):
-        self.folder = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def settings(self, device_id=1, secret=bytes(20), port=1):
-        return AgentSettings(Address("127.0.0.1", port), device_id, secret, "", self.folder / f"{device_id}")
-
-
-class Dialling(Folder, TestCase):
-    """A real daemon in this process, but for the disk."""
-
-    async def setUp(self):
-        super().setUp()
-        settings = Settings(daemon=Daemon(data_dir=self.folder), listen=Listen(smok4=LOOPBACK, web=LOOPBACK))
-        self.service = SmokService(settings, reactor, MemoryStore())
-        await self.service.start()
-        self.addCleanup(self.service.stopService)
-        for name in (MODEL, MODEL_WITH_METER):
-            await self.service.registry.add_model(model_text(name))
-        self.port = next(one.port.getHost().port for one in self.service.listeners if one.name == "smok4")
-        self.boiler = Boiler(1, NOON)
-
-    async def dial_in(self, model=MODEL, device_id=1, suite=1):
-        """A started device, and what the server knows of it."""
-        record = DeviceRecord(device_id, f"room {device_id}", model, wall_clock_us(), suite=suite, may_write=True)
-        known, _, secret = await self.service.enrolment.enrol(record)
-        line = BoilerLine(self.boiler, lambda: NOON)
-        device = SimulatedDevice(self.settings(device_id, secret, self.port), line, reactor)
-        device.start()
-        self.addCleanup(device.stop)
-        return device, known
-
-    async def until(self, true):
-        while not true():
-            await deferLater(reactor, 0.005)
-
-    async def read(self, known):
-        """All its values by point, as soon as each was read once."""
-        await self.until(lambda: all(one.time_us for one in known.point_values(wall_clock_us())))
-        return {one.point.name: one for one in known.point_values(wall_clock_us())}
-
-    async def test_all_values_are_there_and_good(self):
-        """It takes its plan, reads the boiler room by it and reports; over either suite."""
-        for suite in (1, 2):
-            _, known = await self.dial_in(device_id=suite, suite=suite)
-            values = await self.read(known)
-            self.assertEqual({one.quality for one in values.values()}, {"good"})
-            self.assertEqual(values["clock_hour"].value, 12)
-            self.assertEqual(values["boiler_setpoint"].raw[0], self.register(Register.BOILER_SETPOINT))
-
-    async def test_what_does_not_answer(self):
-        """A unit that is not there times out, an option that is not fitted is an exception, the rest is good."""
-        _, known = await self.dial_in(MODEL_WITH_METER)
-        values = await self.read(known)
-        self.assertEqual(values.pop("heat_power").quality, "timeout")
-        self.assertEqual(values.pop("heat_energy").quality, "timeout")
-        self.assertEqual(values.pop("flue_gas_temperature").quality, "exception-2")
-        self.assertEqual({one.quality for one in values.values()}, {"good"})
-
-    async def test_an_operator_writes_a_setpoint(self):
-        """The write goes over the connection into the registers of the boiler room."""
-        _, known = await self.dial_in()
-        await known.connected()
-        request = WriteRegister(Register.HOT_WATER_SETPOINT, 580).encode()
-        self.assertEqual(await known.orders.ask(1, request, Priority.OPERATOR_WRITE), request)
-        self.assertEqual(self.register(Register.HOT_WATER_SETPOINT), 580)
-
-    async def test_a_lost_connection_is_not_told_and_comes_back(self):
-        """The server goes on believing in the old session until the device comes with a new one."""
-        device, known = await self.dial_in()
-        await known.connected()
-        session = known.session
-        device.lose_connection(0.3)
-        self.assertIs(known.session, session)
-        await self.until(lambda: known.session is not session)
-        self.assertIsNotNone(known.session, "the server was told that the connection is gone")
-        values = await self.read(known)
-        self.assertEqual(values["outside_temperature"].quality, "good")
-
-    async def test_many_need_no_threads_of_their_own(self):
-        """Twenty devices, and no thread writes for one of them."""
-        for device_id in range(1, 21):
-            _, known = await self.dial_in(device_id=device_id)
-            await self.read(known)
-        self.assertEqual([one.name for one in threading.enumerate() if "spool" in one.name], [])
-
-    def register(self, register):
-        return self.boiler.bank.registers[Table.HOLDING][register]
+from smok_twisted.tools.sim_faults import Faults
+from smok_twisted.tools.sim_room import START_SECONDS, Room
 
 
 class Stand:
     """Stands where a device would be, and notes what it is told."""
 
-    def __init__(self, name, clock, notes, error=None):
+    def __init__(self, name, clock, notes, error=None, error_after_power_cut=None):
         self._name, self._clock, self._notes, self._error = name, clock, notes, error
+        self._error_after_power_cut = error_after_power_cut
 
     def start(self):
         if self._error:
@@ -144,6 +32,17 @@ class Stand:
     def lose_connection(self, seconds):
         self._note("lose", seconds)
 
+    def lose_unit(self, seconds):
+        self._note("dead unit", seconds)
+
+    def cut_power(self, seconds):
+        self._note("dark", seconds)
+        return deferLater(self._clock, seconds, self._started_again)
+
+    def _started_again(self):
+        if self._error_after_power_cut:
+            raise self._error_after_power_cut
+
     def _note(self, *what):
         self._notes.append((self._clock.seconds(), self._name, *what))
 
@@ -151,12 +50,12 @@ class Stand:
 class Rooms(SynchronousTestCase):
     """When what happens."""
 
-    def room(self, count=5, seed=1, drops_per_hour=20.0, errors=()):
+    def room(self, count=5, seed=1, faults=Faults(), errors=(), start_seconds=START_SECONDS):  # noqa: B008
         """A room of ``count``, and what its devices are told as (time, name, what, ...)."""
         clock, notes = Clock(), []
         errors = dict(errors)
         devices = {f"d{number}": Stand(f"d{number}", clock, notes, errors.get(number)) for number in range(count)}
-        return clock, notes, Room(devices, clock, Random(seed), drops_per_hour)
+        return clock, notes, Room(devices, clock, seed, faults, start_seconds)
 
     def run_for(self, seconds, **room):
         clock, notes, one = self.room(**room)
@@ -191,7 +90,8 @@ class Rooms(SynchronousTestCase):
 
     def test_no_faults_are_wanted(self):
         """A rate of 0."""
-        self.assertEqual([note for note in self.run_for(6 * 3600, drops_per_hour=0) if note[2] == "lose"], [])
+        notes = self.run_for(6 * 3600, faults=Faults(drops_per_hour=0))
+        self.assertEqual({note[2] for note in notes}, {"start", "stop"})
 
     def test_stopping_stops_what_was_started(self):
         """Also in the middle of the start."""
@@ -212,59 +112,40 @@ class Rooms(SynchronousTestCase):
         self.successResultOf(room.stop())
         self.assertEqual([note[1:] for note in notes], [("d0", "start"), ("d0", "stop")])
 
+    def test_they_start_as_fast_as_is_wanted(self):
+        """For a server that takes more than 20 a second from one address."""
+        clock, notes, room = self.room(3, start_seconds=0.01)
+        room.start()
+        clock.pump([0.01] * 3)
+        self.assertEqual([round(time, 3) for time, *_ in notes], [0.0, 0.01, 0.02])
 
-class Lines(SynchronousTestCase):
-    """What is on the bus of a boiler room."""
+    def test_the_power_fails_everywhere(self):
+        """All at the same moment, for as long; the next time comes after it is back."""
+        notes = self.run_for(4 * 3600, faults=Faults(drops_per_hour=0, power_cuts_per_hour=1))
+        cuts = [note for note in notes if note[2] == "dark"]
+        times = sorted({time for time, *_ in cuts})
+        self.assertEqual(len(cuts), 5 * len(times))
+        self.assertEqual(len({(time, seconds) for time, _, _, seconds in cuts}), len(times))
+        self.assertTrue(2 <= len(times) <= 6, times)
+        self.assertTrue(all(5 <= note[3] <= 30 for note in cuts))
 
-    def test_time_passes_when_somebody_looks(self):
-        """The registers are those of the moment of the request."""
-        clock = Clock()
-        line = BoilerLine(Boiler(1, NOON), lambda: NOON + clock.seconds())
-        request = read_request(Table.HOLDING, Register.MINUTE, 1).encode()
-        minutes = []
-        for _ in range(3):
-            minutes.append(self.successResultOf(line.execute(1, request, 1.0))[-1])
-            clock.advance(120)
-        self.assertEqual(minutes, [0, 2, 4])
+    def test_controllers_fall_silent(self):
+        """One at a time, for minutes."""
+        notes = self.run_for(3600, faults=Faults(drops_per_hour=0, dead_units_per_hour=30))
+        dead = [note for note in notes if note[2] == "dead unit"]
+        self.assertTrue(20 <= len(dead) <= 45, len(dead))
+        self.assertTrue(all(60 <= note[3] <= 600 for note in dead))
 
-    def test_other_units_do_not_answer(self):
-        """They time out."""
-        line = BoilerLine(Boiler(1, NOON), lambda: NOON)
-        request = read_request(Table.HOLDING, Register.MINUTE, 1).encode()
-        self.assertIs(self.failureResultOf(line.execute(2, request, 1.0), LineFault).value.fault, Fault.TIMEOUT)
+    def test_kinds_of_mishaps_do_not_disturb_each_other(self):
+        """Losses of connections are the same ones, whatever else goes wrong."""
+        for faults in (Faults(), Faults(dead_units_per_hour=30, power_cuts_per_hour=5)):
+            drops = [note for note in self.run_for(3600, faults=faults) if note[2] == "lose"]
+            self.assertEqual(drops, [note for note in self.run_for(3600) if note[2] == "lose"])
 
-
-class Spools(Folder, SynchronousTestCase):
-    """What a simulated device keeps."""
-
-    BLOCKS = (Block(1, Table.HOLDING, 10, 1, 10, 0, 0),)
-
-    def test_readings_outlive_the_process(self):
-        """What was read while there was no server is sent when there is one again."""
-        spool = open_spool(self.settings())
-        self.successResultOf(spool.keep_plan(1, self.BLOCKS))
-        spool.add(1_000_000, (BlockReport(0, (7,)),), True)
-        self.assertEqual(spool.ready, 1)
-        self.successResultOf(spool.close())
-        again = open_spool(self.settings())
-        (batch,) = again.batches(0, 10)
-        self.assertEqual(batch.rounds, ((1_000_000, (BlockReport(0, (7,)),)),))
-        self.assertEqual(again.blocks, self.BLOCKS)
-        self.successResultOf(again.close())
-
-    def test_a_spool_in_use(self):
-        """Two sims on one folder: the second one is told, and the first goes on."""
-        spool = open_spool(self.settings())
-        error = self.assertRaises(StorageError, open_spool, self.settings())
-        self.assertIn("in use by process", str(error))
-        self.successResultOf(spool.next_nonce())
-        self.successResultOf(spool.close())
-
-    def test_a_write_that_fails_is_told(self):
-        """And the next one is not harmed."""
-        spool = open_spool(self.settings())
-        self.successResultOf(spool.keep_plan(1, self.BLOCKS))
-        self.failureResultOf(spool._writer.submit(lambda cursor: 1 / 0), ZeroDivisionError)
-        self.failureResultOf(spool._writer.submit(lambda cursor: cursor.execute("nonsense")))
-        self.successResultOf(spool.next_nonce())
-        self.successResultOf(spool.close())
+    def test_a_device_that_cannot_start_again(self):
+        """After a power cut too, the caller is told why."""
+        clock, _, room = self.room(3, faults=Faults(power_cuts_per_hour=60))
+        room._devices["d1"]._error_after_power_cut = StorageError("disk gone")
+        life = room.start()
+        clock.pump([1.0] * 300)
+        self.assertEqual(str(self.failureResultOf(life, StorageError).value), "disk gone")

@@ -153,6 +153,12 @@ class FakeSession:
         for answer, pdu in held:
             answer.callback(self.bank.answer(pdu))
 
+    def answer_in_order(self) -> None:
+        """Answer one after the other until nothing waits, as slow equipment does."""
+        while self.held:
+            answer, pdu = self.held.pop(0)
+            answer.callback(self.bank.answer(pdu))
+
     def want(self, plan: Any) -> None:
         pass
 
@@ -236,7 +242,7 @@ class Rig:
         time_us = self.services.wall_clock() - int(age_seconds * 1e6)
         report = Report(device.record.device_id, time_us, 1, batch, 0, device.wanted.number, blocks)
         self.store.append(Batch(device.record.device_id, 1, batch, (report,)))
-        device.values.update(report)
+        device.values.update(report, self.services.wall_clock())
 
     # -- HTTP
 

@@ -28,6 +28,24 @@ assert rabbit.compiled() is _rabbit, "the pure cipher is in use"
 print(_rabbit.__file__)
 """
 
+DISSECTOR_COMPLETE = r"""
+import re
+from smok_twisted.tools.capture import DISSECTOR
+needed = {DISSECTOR.name}
+for file in DISSECTOR.parent.glob("*.lua"):
+    needed.update(name + ".lua" for name in re.findall(r'need\("(\w+)"\)', file.read_text()))
+missing = [name for name in needed if not (DISSECTOR.parent / name).exists()]
+assert not missing and len(needed) > 1, missing
+print("all", len(needed), "files of Wireshark's dissector are there")
+"""
+
+SCHEMAS_COMPLETE = """
+from smok_twisted.storage.database import schema
+found = {name: len(schema(name)) for name in ("sqlite", "cassandra")}
+assert found["sqlite"] and found["cassandra"], found
+print("the scripts of both schemas are there:", found)
+"""
+
 TWISTED_INTACT = """
 import base64, hashlib, importlib.metadata as metadata
 damaged = []
@@ -121,6 +139,8 @@ def check(wheel: Path, folder: Path) -> None:
     environment = Environment(folder)
     environment.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     environment.run("python", "-c", COMPILED_IN_USE)
+    environment.run("python", "-c", DISSECTOR_COMPLETE)
+    environment.run("python", "-c", SCHEMAS_COMPLETE)
     if not environment.lists_smok():
         sys.exit("twistd --help does not list smok: the drop-in was not found")
     print("twistd --help lists smok")

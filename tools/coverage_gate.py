@@ -1,4 +1,4 @@
-"""Hold the pure halves of the wire layers to their bar: 98 % of the lines and every branch, layer by layer.
+"""Hold the pure halves of the wire layers, and all of the cipher, to their bar: 98 % of the lines and every branch.
 
 ``coverage_gate.py coverage.json`` prints a line for each layer and what was missed; exit status 1 when a layer
 misses the bar. ``coverage.json`` is what ``coverage json`` writes.
@@ -23,6 +23,9 @@ LAYERS = {
     "record": "smok_twisted/cipher/record.py",
     "handshake": "smok_twisted/handshake/",
 }
+
+#: Layers whose Twisted half is held to the bar too.
+WHOLE = ("cipher",)
 
 
 def missed(path: str, measured: dict[str, Any]) -> Iterable[str]:
@@ -50,13 +53,14 @@ def main(report: Path) -> int:
     measured = json.loads(report.read_text(encoding="utf-8"))["files"]
     verdicts = []
     for layer, prefix in LAYERS.items():
-        paths = [path for path in pure_modules() if path.startswith(prefix)]
+        known = [*pure_modules(), *(measured if layer in WHOLE else ())]
+        paths = [path for path in dict.fromkeys(known) if path.startswith(prefix)]
         if unmeasured := [path for path in paths if path not in measured]:
             verdicts.append((False, f"{layer:10} not measured: {', '.join(unmeasured)}"))
         else:
             verdicts.append(judge(layer, {path: measured[path] for path in paths}))
     print(*(text for _, text in verdicts), sep="\n")
-    print(f"The bar: {LINES_PERCENT:g} % of the lines and every branch of each layer's pure modules.")
+    print(f"The bar: {LINES_PERCENT:g} % of the lines, every branch; of pure modules, and of all of the cipher.")
     return 0 if all(good for good, _ in verdicts) else 1
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
@@ -63,11 +63,22 @@ class Backoff:
         return pause_seconds
 
 
+class Pauses(Protocol):
+    """How long a device waits between two attempts: ``Backoff``, or what another kind of device does."""
+
+    def asked_for(self, after_seconds: int, jitter_seconds: int) -> None:
+        """The server says when to come again (GOAWAY)."""
+
+    def pause_seconds(self, session_seconds: float) -> float:
+        """After a session that lasted so long (0: there was none)."""
+
+
 class Dialer:
     """See the module; the ``framing.protocol.Observer`` of its connections.
 
     ``layers()`` fires with the layers above framing for one more connection, ``addresses()`` says where to dial.
-    ``reactor`` gives connections and timers. Whoever sees WELCOME calls ``welcomed``.
+    ``reactor`` gives connections and timers. Whoever sees WELCOME calls ``welcomed``. ``opening_octets`` are what
+    the server says in the clear.
     """
 
     _log = Logger()
@@ -80,6 +91,8 @@ class Dialer:
         times: DialTimes = DialTimes(),
         random: Any = None,
         endpoint: Callable[[Any, str, int], Any] = HostnameEndpoint,
+        opening_octets: int = CHOICE_OCTETS,
+        backoff: Pauses | None = None,
     ) -> None:
         self._reactor = reactor
         self._layers = layers
@@ -87,7 +100,8 @@ class Dialer:
         self._times = times
         self._random = random or SystemRandom()
         self._endpoint = endpoint
-        self._backoff = Backoff(times, self._random)
+        self._opening_octets = opening_octets
+        self._backoff: Pauses = backoff or Backoff(times, self._random)
         self._turns: list[Address] = []
         self._address: Address | None = None  # of the attempt that goes on
         self._welcomed_seconds: float | None = None
@@ -157,7 +171,7 @@ class Dialer:
     async def _connect(self, address: Address) -> FramedProtocol:
         layers = await self._layers()
         times = FramingTimes(login_seconds=self._times.login_seconds)
-        protocol = FramedProtocol(FrameDecoder(CHOICE_OCTETS), layers, self._reactor, times, self)
+        protocol = FramedProtocol(FrameDecoder(self._opening_octets), layers, self._reactor, times, self)
         self._gone = Deferred()
         endpoint = self._endpoint(self._reactor, address.host, address.port)
         await connectProtocol(endpoint, protocol).addTimeout(self._times.connect_seconds, self._reactor)

@@ -58,7 +58,9 @@ class Requests:
         self._tick = tick
         self._timeout_seconds = timeout_seconds
         self._over = False
-        self._latest: dict[bool, tuple[int, Deferred[bytes]]] = {}  # by whether it writes: txid and its answer
+        # By whether it writes, and txid: what waits or runs, and of each kind what was executed last.
+        self._answers: dict[tuple[bool, int], Deferred[bytes]] = {}
+        self._executed: dict[bool, int] = {}
 
     def serve(self, request: ModbusRequest) -> Deferred[bytes]:
         """The PDU to answer with; never fails."""
@@ -66,10 +68,9 @@ class Requests:
             writes = not isinstance(decode_request(request.pdu), Read | ReadIdentification)
         except RemoteError as error:
             return succeed(exception_response(request.pdu, error).encode())
-        txid, answer = self._latest.get(writes, (None, None))
-        if answer is None or txid != request.txid:
-            answer = Deferred()
-            self._latest[writes] = (request.txid, answer)
+        answer = self._answers.get((writes, request.txid))
+        if answer is None:
+            answer = self._answers[writes, request.txid] = Deferred()
             self._execute(request, writes).chainDeferred(answer)
         return _copy(answer)
 
@@ -82,7 +83,7 @@ class Requests:
         pdu.is_fresh = lambda: not self._over and (not writes or self._in_time(request))
         priority = Priority.OPERATOR_WRITE if writes else Priority.OPERATOR_READ
         answer = self._orders.ask(request.unit, pdu, priority, self._timeout_seconds)
-        return answer.addCallbacks(_checked, self._explained, (request,), errbackArgs=(request, writes))
+        return answer.addCallbacks(self._checked, self._explained, (request, writes), errbackArgs=(request, writes))
 
     def _in_time(self, request: ModbusRequest) -> bool:
         return (request.deadline - self._tick()) % 0x10000 <= LONGEST_LIFE_SECONDS
@@ -91,18 +92,26 @@ class Requests:
         """Why there is no answer, as an exception. What was not executed may be asked again."""
         reason = failure.value
         if isinstance(reason, TooLate | NotSent):
-            self._latest.pop(writes, None)
+            del self._answers[writes, request.txid]
             return _exception(request, ExceptionCode.SERVER_DEVICE_BUSY)
+        self._remember(request, writes)
         if isinstance(reason, LineFault) and reason.fault is Fault.BUS_DOWN:
             return _exception(request, ExceptionCode.GATEWAY_PATH_UNAVAILABLE)
         return _exception(request, ExceptionCode.GATEWAY_TARGET_DEVICE_FAILED_TO_RESPOND)
 
+    def _checked(self, reply: bytes, request: ModbusRequest, writes: bool) -> bytes:
+        """MODBUS allows 253 octets, a MODBUS-RSP one less."""
+        self._remember(request, writes)
+        if len(reply) > _LONGEST_REPLY_OCTETS:
+            return _exception(request, ExceptionCode.SERVER_DEVICE_FAILURE)
+        return reply
 
-def _checked(reply: bytes, request: ModbusRequest) -> bytes:
-    """MODBUS allows 253 octets, a MODBUS-RSP one less."""
-    if len(reply) > _LONGEST_REPLY_OCTETS:
-        return _exception(request, ExceptionCode.SERVER_DEVICE_FAILURE)
-    return reply
+    def _remember(self, request: ModbusRequest, writes: bool) -> None:
+        """It was executed, perhaps: its answer is kept in place of the one before."""
+        before = self._executed.get(writes)
+        self._executed[writes] = request.txid
+        if before is not None:
+            del self._answers[writes, before]
 
 
 def _exception(request: ModbusRequest, code: int) -> bytes:

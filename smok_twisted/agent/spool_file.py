@@ -25,7 +25,7 @@ FILE_NAME = "spool.sqlite"
 #: Marks the file as an agent's spool: "SMKA".
 APPLICATION_ID = 0x534D4B41
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE state (
     boot INTEGER NOT NULL, base INTEGER NOT NULL, acknowledged INTEGER NOT NULL, nonce INTEGER NOT NULL,
     plan INTEGER NOT NULL, servers TEXT NOT NULL, given_kid INTEGER, given_secret BLOB
@@ -67,7 +67,7 @@ def open_file(folder: Path) -> Database:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make the folder {folder}: {error.strerror}") from None
-    database = Database(folder / FILE_NAME, [_SCHEMA], APPLICATION_ID)
+    database = Database(folder / FILE_NAME, [SCHEMA], APPLICATION_ID)
     try:
         with closing(database.connect()) as connection:
             check(database.path, connection)

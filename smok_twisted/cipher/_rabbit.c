@@ -313,12 +313,12 @@ static PyObject *process_octets(PyObject *object, const uint8_t *in, Py_ssize_t 
     if (!result)
         return NULL;
     uint8_t *out = (uint8_t *)PyBytes_AsString(result);
+    unsigned used = self->used; /* a variable of its own: the octets written might be anything else's */
 
-    for (; octets && self->used < BLOCK_OCTETS; octets--)
-        *out++ = *in++ ^ self->block[self->used++];
+    for (; octets && used < BLOCK_OCTETS; octets--)
+        *out++ = *in++ ^ self->block[used++];
     crypt_octets(&self->state, in, out, (size_t)octets, self->block);
-    if (octets % BLOCK_OCTETS)
-        self->used = (unsigned)octets % BLOCK_OCTETS;
+    self->used = octets % BLOCK_OCTETS ? (unsigned)octets % BLOCK_OCTETS : used;
     return result;
 }
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ..errors import RemoteError
+from ..errors import LocalError, RemoteError
 from ..interfaces import Above, Below, Opener, Sealer
+from .record import MAX_BODY_OCTETS
 
 
 class Framing(Below[bytes], Protocol):
@@ -68,17 +69,26 @@ class RecordLayer:
         self._above.received(item if self._opener is None else self._opener.open(item))
 
     def stopped(self, mood: str) -> None:
-        """The connection is gone."""
+        """The connection is gone: tell the layer above and let go of it (see ``FramedProtocol.connectionLost``)."""
         self._above.stopped(mood)
+        del self._above
 
     # -- what the layer above calls
 
     def send(self, item: bytes) -> None:
         """Send a body (before there are keys: octets as they are).
 
-        Raises LocalError when it cannot be sealed.
+        Raises LocalError when it fits no record. After the last record of this direction the connection is closed:
+        the device dials again.
         """
-        self._below.send(item if self._sealer is None else self._sealer.seal(item))
+        try:
+            octets = item if self._sealer is None else self._sealer.seal(item)
+        except LocalError:
+            if not 1 <= len(item) <= MAX_BODY_OCTETS:
+                raise
+            self._below.close("exhausted")
+        else:
+            self._below.send(octets)
 
     def close(self, mood: str) -> None:
         """End the connection politely."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -20,7 +20,7 @@ from ..modbus.protocol import LineFault
 from ..modbus.responses import ExceptionCode, ModbusException, check_response, read_values
 from ..readings import quality_of
 from ..storage.records import CommandRecord
-from .device import Device
+from .device import Device, Removed
 from .orders import NotSent, OutcomeUnknown, Priority
 from .writes import Write, check_device
 
@@ -49,12 +49,16 @@ class Asker(NamedTuple):
 
 
 class Command:
-    """One write on its way. ``record`` is what users see; it is replaced, never changed."""
+    """One write on its way. ``record`` is what users see; it is replaced, never changed.
 
-    def __init__(self, record: CommandRecord, write: Write, asker: Asker) -> None:
+    It expires at ``until_seconds``, which is monotonic: a step of the wall clock neither ends a write nor prolongs it.
+    """
+
+    def __init__(self, record: CommandRecord, write: Write, asker: Asker, until_seconds: float | None = None) -> None:
         self.record = record
         self.write = write
         self.asker = asker
+        self.until_seconds = until_seconds
         self._waiting: list[Deferred[CommandRecord]] = []
 
     @property
@@ -96,7 +100,6 @@ class Commands:
         self._new_id = new_id
         self._settled = settled
         self._running: dict[str, Command] = {}
-        self._locks: dict[int, DeferredLock] = {}
 
     def recover(self, pending: list[CommandRecord]) -> None:
         """After a restart nothing is written by itself: what was queued has expired, what was sent is unknown."""
@@ -126,7 +129,8 @@ class Commands:
             raise Impossible(f"expires_in {expires_in} is not accepted: seconds, up to {LONGEST_EXPIRY_SECONDS}")
         if device.session is None and expires_in is None:
             raise Conflict(f"device {device.record.name!r} is not connected; `expires_in` lets the write wait for it")
-        command = Command(self._new_record(device, write, asker, key, expires_in), write, asker)
+        until_seconds = None if expires_in is None else self._clock.seconds() + expires_in
+        command = Command(self._new_record(device, write, asker, key, expires_in), write, asker, until_seconds)
         self._running[command.record.command_id] = command
         self._keep(command.record)
         self._run(device, command).addErrback(self._crashed, command)
@@ -145,20 +149,14 @@ class Commands:
 
     @inlineCallbacks
     def _run(self, device: Device, command: Command) -> Generator[Any, Any, None]:
-        lock = self._locks.setdefault(device.record.device_id, DeferredLock())
         while not command.settled:
-            if not (yield self._connected(device, command)):
-                self._settle(command, "expired", error="the device did not come in time")
-                break
-            yield lock.acquire()
-            try:
-                yield self._attempt(device, command)
-            finally:
-                lock.release()
+            yield self._connected(device, command)
+            if not command.settled:
+                yield device.writing.run(self._attempt, device, command)
             if not command.settled:
                 yield deferLater(self._clock, TRY_AGAIN_SECONDS)
         if command.record.state == "unknown":
-            yield self._read_back_later(device, command, lock)
+            yield self._read_back_later(device, command)
         del self._running[command.record.command_id]
 
     @inlineCallbacks
@@ -183,8 +181,7 @@ class Commands:
 
     def _is_over(self, device: Device, command: Command) -> bool:
         """Looked at last before sending: a write that waited may have expired, or may not be done any more."""
-        expires_us = command.record.expires_us
-        if expires_us is not None and self._wall_clock() >= expires_us:
+        if command.until_seconds is not None and self._clock.seconds() >= command.until_seconds:
             self._settle(command, "expired", error="it could not be sent in time")
         else:
             try:
@@ -197,7 +194,7 @@ class Commands:
         """Only a write that was sent has an unknown outcome; else it may wait for its device until it expires."""
         if command.record.state == "sent" and isinstance(reason, OutcomeUnknown):
             self._settle(command, "unknown", error=str(reason))
-        elif command.record.expires_us is None:
+        elif command.until_seconds is None:
             self._settle(command, "refused", error=f"not sent: {reason}")
         else:
             self._change(command, state="queued")
@@ -230,16 +227,17 @@ class Commands:
             self._settle(command, "refused", read_back=read_back, error=f"the equipment holds {read_back}")
 
     @inlineCallbacks
-    def _read_back_later(self, device: Device, command: Command, lock: DeferredLock) -> Generator[Any, Any, None]:
+    def _read_back_later(self, device: Device, command: Command) -> Generator[Any, Any, None]:
         """The link was lost after sending: read, never write, as soon as the device is there again."""
         if command.write.read_back is None or device.session is not None:
             return
-        yield device.connected()
-        yield lock.acquire()
+        doubt = str(command.record.body.get("error"))
         try:
-            yield self._verify(device, command, str(command.record.body.get("error")))
-        finally:
-            lock.release()
+            yield device.connected()
+        except Removed as reason:
+            self._settle(command, "unknown", error=f"{doubt}, and {reason} before it could be read back")
+        else:
+            yield device.writing.run(self._verify, device, command, doubt)
 
     # -- parts
 
@@ -258,21 +256,21 @@ class Commands:
         return None if words is None else write.shown(words)
 
     @inlineCallbacks
-    def _connected(self, device: Device, command: Command) -> Generator[Any, Any, bool]:
-        """Whether the device is there before the command expires."""
-        if device.session is not None or command.record.expires_us is None:
-            return True
+    def _connected(self, device: Device, command: Command) -> Generator[Any, Any, None]:
+        """Wait for the device; the command is settled if it does not come any more, or not before the end."""
+        if command.until_seconds is None:
+            return
         arrival = device.connected()
-        left_seconds = (command.record.expires_us - self._wall_clock()) / 1e6
-        timer = self._clock.callLater(max(0.0, left_seconds), arrival.cancel)
+        timer = self._clock.callLater(max(0.0, command.until_seconds - self._clock.seconds()), arrival.cancel)
         try:
             yield arrival
-        except Exception:
-            return False
+        except CancelledError:
+            self._settle(command, "expired", error="the device did not come in time")
+        except Removed as reason:
+            self._settle(command, "refused", error=f"not sent: {reason}")
         finally:
             if timer.active():
                 timer.cancel()
-        return True
 
     def _new_record(
         self, device: Device, write: Write, asker: Asker, key: str | None, expires_in: float | None

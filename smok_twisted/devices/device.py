@@ -10,17 +10,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..clock import WallClock
 from ..modbus.maps import RegisterMap
 from ..observe.capture import Capture
-from ..readings import OLDEST_AGE, TIME_DOUBTFUL, UNAUTHENTICATED, Block, BlockReport, Plan, Report, Round
-from ..storage.records import LINKS_WITHOUT_PROOF, Batch, DeviceRecord
+from ..readings import (
+    FIRST_UNTOLD_PLAN,
+    UNAUTHENTICATED,
+    Block,
+    BlockReport,
+    Plan,
+    Report,
+    Round,
+    reports_of,
+)
+from ..storage.records import LINKS_WITHOUT_PROOF, Batch, DeviceRecord, OnItsWay
 from .ledger import Ledger
-from .orders import Orders
+from .orders import NotSent, Orders
 from .pressure import Pressure
 from .values import PlanView, PointValue, Values
 from .watch import Watch
@@ -64,6 +73,13 @@ class Session(Protocol):
 BAD_TAGS, BAD_TAGS_SECONDS = 3, 600.0
 
 
+class Removed(NotSent):
+    """The device was removed: nothing more is sent to it."""
+
+    def __init__(self) -> None:
+        super().__init__("the device was removed")
+
+
 class Tell(Protocol):
     """Tells what happened to a device; kept as an event."""
 
@@ -75,7 +91,7 @@ Stored = Callable[[tuple[Report, ...], float], None]
 
 
 class Device:
-    """See the module. ``views`` holds a ``PlanView`` for each plan that was ever told to the device."""
+    """See the module. ``views`` holds a ``PlanView`` for each plan under which its readings are kept."""
 
     log = Logger()
 
@@ -98,12 +114,14 @@ class Device:
         self.views: dict[int, PlanView] = {}
         self.wanted: Plan | None = None
         self.session: Session | None = None
-        self.last_contact_us: int | None = None
         self.orders = Orders()
+        self.writing = DeferredLock()  # one write at a time, from its first read to its read-back
         self.values = Values()
         self._capture: Capture | None = None
         self._bad_tags: deque[float] = deque(maxlen=BAD_TAGS)
         self._arrivals: list[Deferred[None]] = []
+        self._contact_seconds: float | None = None
+        self._removed = False
         self.on_key_stored: Callable[[int], None] = lambda kid: None
         self._store = store
         self._clock = clock
@@ -118,12 +136,15 @@ class Device:
 
     def attach(self, session: Session, orders_at_once: int = 1) -> None:
         """A newer, proven session takes over at once; orders of the old one end as unknown."""
+        if self._removed:  # meanwhile
+            return session.close("removed")
         self.log.info("{device}: connected from {source}", device=self.record.name, source=session.source)
-        old, self.session = self.session, session
+        old, self.session = self.session, None
         if old is not None:
-            self.orders.disconnected()
+            self.orders.disconnected()  # whoever has to ask again waits for the new one
             old.close("replaced")
-        self.last_contact_us = self._wall_clock()
+        self.session = session
+        self.in_contact()
         if self._capture is not None and self._capture.is_on:
             session.tap_into(self._capture)
         self.orders.connected(session, orders_at_once)
@@ -140,7 +161,7 @@ class Device:
             self._bad_tag()
         if self.session is session:
             self.session = None
-            self.last_contact_us = self._wall_clock()
+            self.in_contact()
             self._watch.stop()
             self.orders.disconnected()
 
@@ -148,7 +169,8 @@ class Device:
         """A batch has come. It is stored once and acknowledged when it is durable."""
         if self.session is not None:
             self._pressure.brought(self.session)
-        now_us = self.last_contact_us = self._wall_clock()
+        self.in_contact()
+        now_us = self._wall_clock()
         lost = self.ledger.take(batch)
         if lost is None:
             self._acknowledge()
@@ -156,18 +178,29 @@ class Device:
         if lost:
             self._tell(self, "readings-lost", f"the device had to drop {lost} batches before batch {batch}")
         boot = self.ledger.boot
-        reports = tuple(
-            Report(self.record.device_id, time_us, boot, batch, number, plan_number, one.reports, flags)
-            for number, one in enumerate(rounds)
-            for time_us, flags in [_time_of(one, now_us)]
-        )
+        reports = reports_of(self.record.device_id, boot, batch, plan_number, rounds, now_us)
         stored = self._store.append(Batch(self.record.device_id, boot, batch, reports))
         begun = self._clock.seconds()
         stored.addCallbacks(
             self._committed, self._not_stored, callbackArgs=(boot, batch, reports, begun), errbackArgs=(boot,)
         )
         for report in reports:
-            self.values.update(report)
+            self.values.update(report, now_us)
+
+    def in_contact(self) -> None:
+        """It has just been heard of."""
+        self._contact_seconds = self._clock.seconds()
+
+    def await_durable(self, way: OnItsWay) -> None:
+        """Batches from before the start are kept here and not durable yet."""
+        boot, batch = way.cursor
+        self.ledger.expect(boot, batch)
+
+        def durable(_: None) -> None:
+            self.ledger.committed(boot, batch)
+            self._acknowledge()
+
+        way.durable.addCallbacks(durable, lambda _: self.ledger.failed(boot))
 
     def blocks_of(self, plan_number: int) -> tuple[Block, ...] | None:
         """What a plan number stands for; None when it is not known here.
@@ -177,7 +210,7 @@ class Device:
         """
         if plan_number == 0:
             return ()
-        if plan_number not in self.views:
+        if plan_number not in self.views or plan_number >= FIRST_UNTOLD_PLAN:
             self._tell(self, "plan-unknown", f"readings under plan {plan_number}, unknown here, are not kept")
             return None
         return self.views[plan_number].plan.blocks
@@ -190,6 +223,10 @@ class Device:
     def plan_refused(self, number: int, status: int) -> None:
         """The device does not take the plan; it goes on with the one it has."""
         self._tell(self, "plan-refused", f"the device refused plan {number} with status {status}")
+
+    def plan_untold(self, number: int, reason: str) -> None:
+        """The device cannot even be told it."""
+        self._tell(self, "plan-refused", f"plan {number} is not told: {reason}")
 
     def reported_event(self, code: int, data: bytes) -> None:
         """Something that the device noticed by itself."""
@@ -215,8 +252,30 @@ class Device:
             return []
         return [self.values.of(point, self.views.values(), now_us) for point in self.register_map.points]
 
+    @property
+    def last_contact_us(self) -> int | None:
+        """When it was heard of last, by today's wall clock: no step of it hides how long a device is silent."""
+        if self._contact_seconds is None:
+            return self.values.newest_us()  # from before the start
+        return self._wall_clock() - int((self._clock.seconds() - self._contact_seconds) * 1e6)
+
+    def removed(self) -> None:
+        """The device is known no more: its session ends, and nobody waits for another one."""
+        self._removed = True
+        self.orders.disconnected()
+        if self.session is not None:
+            self.session.close("removed")
+        arrivals, self._arrivals = self._arrivals, []
+        for arrival in arrivals:
+            arrival.errback(Removed())
+
     def connected(self) -> Deferred[None]:
-        """Fires as soon as the device is connected; cancel it when nobody waits any more."""
+        """Fires as soon as the device is connected; cancel it when nobody waits any more.
+
+        Fails with Removed when the device is removed.
+        """
+        if self._removed:
+            return fail(Removed())
         if self.session is not None:
             return succeed(None)
         arrival: Deferred[None] = Deferred(self._arrivals.remove)
@@ -252,9 +311,10 @@ class Device:
         self._tell(self, "bad-tag", text, "high" if often else "low")
 
     def _heard(self, plan: Plan, report: BlockReport) -> None:
-        now_us = self.last_contact_us = self._wall_clock()
+        self.in_contact()
+        now_us = self._wall_clock()
         flags = UNAUTHENTICATED if self.record.link in LINKS_WITHOUT_PROOF else 0
-        self.values.update(Report(self.record.device_id, now_us, 0, 0, 0, plan.number, (report,), flags))
+        self.values.update(Report(self.record.device_id, now_us, 0, 0, 0, plan.number, (report,), flags), now_us)
 
     def _committed(self, _: None, boot: int, batch: int, reports: tuple[Report, ...], begun: float) -> None:
         self.ledger.committed(boot, batch)
@@ -270,10 +330,3 @@ class Device:
     def _acknowledge(self) -> None:
         if self.session is not None:
             self.session.acknowledge()
-
-
-def _time_of(one: Round, now_us: int) -> tuple[int, int]:
-    """When a round was read, and the report's flags; a device whose clock went wrong is not believed."""
-    if one.age > OLDEST_AGE:
-        return now_us, TIME_DOUBTFUL
-    return now_us - one.age * 100_000, 0

@@ -52,8 +52,8 @@ class Keeping:
         boot = (device.ledger.boot + 1) % _MODULUS
         batch = self._batches[device] = (self._batches.get(device, 0) + 1) % _MODULUS
         report = Report(device_id, time_us, boot, batch, 0, plan_number, reports, UNAUTHENTICATED)
-        device.last_contact_us = time_us
-        device.values.update(report)
+        device.in_contact()
+        device.values.update(report, time_us)
         begun = self._clock.seconds()
         stored = self._store.append(Batch(device_id, boot, batch, (report,)))
         stored.addCallbacks(

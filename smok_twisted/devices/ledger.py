@@ -16,11 +16,12 @@ def is_newer(one: int, other: int) -> bool:
 
 
 class Ledger:
-    """``boot`` and ``durable`` as loaded from the store; (0, 0) for a device that never reported."""
+    """``boot`` and ``durable`` as loaded from the store; neither for a device that never reported."""
 
-    def __init__(self, boot: int = 0, durable: int = 0) -> None:
-        self.boot = boot
-        self.durable = durable  #: newest batch of which it and all before are durable; 0: none
+    def __init__(self, boot: int | None = None, durable: int = 0) -> None:
+        self.boot = boot or 0
+        self.is_new = boot is None  #: nothing of this boot is durable yet
+        self.durable = durable  #: newest batch of which it and all before are durable; 0 also when none is
         self.taken = durable  #: newest batch handed to the store
         self._on_its_way: dict[int, bool] = {}  # batch -> the store has it; in the order of batches
 
@@ -36,16 +37,27 @@ class Ledger:
         """
         if boot != self.boot:
             self.boot, self.durable, self.taken = boot, 0, 0
+            self.is_new = True
             self._on_its_way = {}
 
     def take(self, batch: int) -> int | None:
-        """Note a batch on its way to the store; how many before it the device had to drop, or None: a repeat."""
-        if not is_newer(batch, self.taken):
+        """Note a batch on its way to the store; how many before it the device had to drop, or None: a repeat.
+
+        The first one of a boot is taken whatever its number: another server may have what came before.
+        """
+        comparable = is_newer(batch, self.taken)
+        if not comparable and not (self.is_new and self.settled):
             return None
-        lost = (batch - self.taken - 1) % _MODULUS
+        lost = (batch - self.taken - 1) % _MODULUS if comparable else 0
         self.taken = batch
         self._on_its_way[batch] = False
         return lost
+
+    def expect(self, boot: int, batch: int) -> None:
+        """All up to this batch were taken before the start; ``committed`` will tell when they are durable."""
+        self.begin(boot)
+        self.taken = batch
+        self._on_its_way[batch] = False
 
     def committed(self, boot: int, batch: int) -> None:
         """The store has it; ``durable`` moves over every batch whose predecessors are all there."""
@@ -56,7 +68,7 @@ class Ledger:
             oldest = next(iter(self._on_its_way))
             if not self._on_its_way[oldest]:
                 return
-            self.durable = oldest
+            self.durable, self.is_new = oldest, False
             del self._on_its_way[oldest]
 
     def failed(self, boot: int) -> None:

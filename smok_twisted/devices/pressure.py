@@ -17,24 +17,26 @@ class Pausable(Protocol):
 
 
 class Pressure:
-    """``high`` and ``low`` are the store's water marks; sessions ask ``brought`` with every batch."""
+    """``high`` and ``low`` are water marks of parts of the store; sessions ask ``brought`` with every batch."""
 
     def __init__(self) -> None:
-        self._is_high = False
+        self._high: set[str] = set()
         self._paused: dict[Pausable, Any] = {}
 
-    def high(self) -> None:
-        """Too much waits."""
-        self._is_high = True
+    def high(self, where: str = "store") -> None:
+        """Too much waits there."""
+        self._high.add(where)
 
-    def low(self) -> None:
-        """Go on, everybody."""
-        self._is_high = False
+    def low(self, where: str = "store") -> None:
+        """No longer; go on, everybody, if it is the same elsewhere."""
+        self._high.discard(where)
+        if self._high:
+            return
         paused, self._paused = self._paused, {}
         for token in paused.values():
             token.release()
 
     def brought(self, session: Pausable) -> None:
         """A session has brought a batch."""
-        if self._is_high and session not in self._paused:
+        if self._high and session not in self._paused:
             self._paused[session] = session.pause()

@@ -7,7 +7,7 @@ in force.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,11 @@ from twisted.logger import Logger
 
 from ..clock import WallClock
 from ..errors import Conflict, Impossible, NotFound, UserError
+from ..history.imported import block_for
 from ..modbus.maps import RegisterMap, parse_map
 from ..modbus.plan import plan_blocks
-from ..readings import Block, Plan
+from ..modbus.points import Point
+from ..readings import FIRST_UNTOLD_PLAN, Block, Plan, next_untold_plan
 from ..storage.records import DeviceRecord, EventRecord, ModelRecord, Snapshot
 from .device import Device, Stored
 from .ledger import Ledger
@@ -79,10 +81,11 @@ class Registry:
         for device_id, record in snapshot.devices.items():
             cursor = snapshot.cursors.get(device_id)
             device = self._make(record, Ledger(*cursor) if cursor else Ledger())
+            if device_id in snapshot.on_their_way:
+                device.await_durable(snapshot.on_their_way[device_id])
             for plan in snapshot.plans.get(device_id, {}).values():
                 device.views[plan.number] = PlanView(plan, self._maps[plan.model, plan.version])
             device.values.load(snapshot.latest.get(device_id, {}))
-            device.last_contact_us = device.values.newest_us()
 
     @inlineCallbacks
     def start(self) -> Generator[Any, Any, None]:
@@ -154,8 +157,7 @@ class Registry:
         self._forget(device)
         for removed in self.on_removed:
             removed(device)
-        if device.session is not None:
-            device.session.close("removed")
+        device.removed()
 
     @inlineCallbacks
     def add_model(self, text: str) -> Generator[Any, Any, RegisterMap]:
@@ -172,6 +174,17 @@ class Registry:
         for device in users:
             yield self._plan(device)
         return register_map
+
+    @inlineCallbacks
+    def plan_for_import(self, device: Device, point: Point) -> Generator[Any, Any, int]:
+        """The number of the plan under which readings of this point are imported; kept first, if it is new.
+
+        The device never hears of it. Raises Impossible for a point that cannot be imported.
+        """
+        register_map = self.map_of(device.record)
+        plan = yield self._known(device, register_map, (block_for(point),), False)
+        device.views.setdefault(plan.number, PlanView(plan, register_map))
+        return plan.number
 
     def tell(self, device: Device | None, kind: str, text: str, severity: str = "low") -> None:
         """Something happened, to a device or to all: an event for the operator, and a line in the log."""
@@ -220,21 +233,37 @@ class Registry:
     def _name_of(self, device_id: int) -> str:
         return self.devices[device_id].record.name
 
+    def _new_plan_number(self, device: Device) -> int:
+        """A device keeps its plan while it is removed and added again, or while the server comes from a backup.
+
+        So numbers do not count: a number drawn by lot was not given to it before, as far as luck goes.
+        """
+        number = int.from_bytes(self._random(2)) % FIRST_UNTOLD_PLAN
+        while number in device.views or not number:
+            number = (number + 1) % FIRST_UNTOLD_PLAN
+        return number
+
     @inlineCallbacks
     def _plan(self, device: Device) -> Generator[Any, Any, None]:
         """Install the plan of the device's map; a number is durable before the device hears of it."""
         register_map = self.map_of(device.record)
-        blocks = _blocks(device.record, register_map)
-        known: Iterable[Plan] = (view.plan for view in device.views.values())
-        for plan in known:
-            if (plan.blocks, plan.model, plan.version) == (blocks, register_map.name, register_map.version):
-                break
-        else:
-            number = max(device.views, default=0) + 1
-            plan = Plan(number, blocks, register_map.name, register_map.version)
-            yield self._store.save_plan(device.record.device_id, plan)
+        plan = yield self._known(device, register_map, _blocks(device.record, register_map), True)
         if plan != device.wanted:
             device.install(register_map, plan)
+
+    @inlineCallbacks
+    def _known(
+        self, device: Device, register_map: RegisterMap, blocks: tuple[Block, ...], is_told: bool
+    ) -> Generator[Any, Any, Plan]:
+        """The plan of these blocks: one that is there, or a new one, durable under a number of its own."""
+        plans = (view.plan for view in device.views.values() if (view.plan.number < FIRST_UNTOLD_PLAN) == is_told)
+        for plan in plans:
+            if (plan.blocks, plan.model, plan.version) == (blocks, register_map.name, register_map.version):
+                return plan
+        number = self._new_plan_number(device) if is_told else next_untold_plan(device.views)
+        plan = Plan(number, blocks, register_map.name, register_map.version)
+        yield self._store.save_plan(device.record.device_id, plan)
+        return plan
 
 
 def _blocks(record: DeviceRecord, register_map: RegisterMap) -> tuple[Block, ...]:

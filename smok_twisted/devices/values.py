@@ -63,12 +63,12 @@ class Values:
         """What the store kept from before the start."""
         self._samples.update(samples)
 
-    def update(self, report: Report) -> None:
-        """A report has come; late ones do not displace newer samples."""
+    def update(self, report: Report, now_us: int) -> None:
+        """A report has come; late ones do not displace newer samples, unless the wall clock was set back since."""
         for block_report in report.blocks:
             key = (report.plan, block_report.block)
             known = self._samples.get(key)
-            if known is None or report.time_us >= known.time_us:
+            if known is None or report.time_us >= known.time_us or known.time_us > now_us:
                 self._samples[key] = Latest(report.time_us, block_report, report.flags)
 
     def read_alone(self, point: str, time_us: int, words: tuple[int, ...]) -> None:
@@ -88,14 +88,19 @@ class Values:
         ]
         if not found:
             return PointValue(point)
-        sample, view = max(found, key=lambda pair: pair[0].time_us)
+        sample, view = max(found, key=lambda pair: _rank(pair[0].time_us, now_us))
         words = view.words(point.name, sample.report)
-        time_us, words_alone = self._read_alone.get(point.name, (0, ()))
-        if time_us > sample.time_us:
+        time_us, words_alone = self._read_alone.get(point.name, (sample.time_us, words))
+        if _rank(time_us, now_us) > _rank(sample.time_us, now_us):
             sample, words = Latest(time_us, BlockReport(sample.report.block, ()), sample.flags), words_alone
         value = view.points[point.name].decode(words) if words else None
         quality = _quality(sample, view.plan.blocks[sample.report.block], now_us)
         return PointValue(point, value, sample.time_us, quality, words)
+
+
+def _rank(time_us: int, now_us: int) -> tuple[bool, int]:
+    """Newest first; what was read in the future was read before the wall clock was set back."""
+    return time_us <= now_us, time_us
 
 
 def _quality(sample: Latest, block: Block, now_us: int) -> str:
@@ -103,6 +108,7 @@ def _quality(sample: Latest, block: Block, now_us: int) -> str:
     if quality != "good":
         return quality
     expected_seconds = max(block.interval_seconds, block.report_seconds)
-    if now_us - sample.time_us > (_MISSED_REPORTS * expected_seconds + _GRACE_SECONDS) * 1_000_000:
+    good_us = (_MISSED_REPORTS * expected_seconds + _GRACE_SECONDS) * 1_000_000
+    if not -_GRACE_SECONDS * 1_000_000 <= now_us - sample.time_us <= good_us:
         return "stale"
     return "unauthenticated" if sample.flags & UNAUTHENTICATED else "good"

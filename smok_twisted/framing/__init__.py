@@ -1,1 +1,4 @@
-"""Wire layer 1: from a stream of octets to whole frames. ``codec`` is pure, ``protocol`` is the Twisted half."""
+"""Wire layer 1: from a stream of octets to whole frames.
+
+``codec`` and ``admission`` are pure; ``protocol``, ``outlet`` and ``factory`` are the Twisted half.
+"""

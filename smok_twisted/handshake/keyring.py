@@ -94,4 +94,4 @@ class Keyring:
 
 
 def _count(slot: Slot) -> Slot:
-    return replace(slot, logins=min(slot.logins + 1, LOGINS_TO_RETIRE))
+    return slot if slot.logins >= LOGINS_TO_RETIRE else replace(slot, logins=slot.logins + 1)

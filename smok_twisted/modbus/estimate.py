@@ -3,9 +3,9 @@
 Assumptions, which ``ASSUMPTIONS`` says in a sentence. SMOK/4 (design note smok4): after the first report every
 block is sent as *changes* in which every second register changes by less than 64 (one octet), once per ``report``, or
 ``interval`` without one; nothing goes beyond a deadband in between. Blocks that are sent equally often share records.
-A record costs its length octet and an 8-octet tag, DATA two octets of batch; the server acknowledges once per
-keepalive. MODBUS/TCP: one request per block and interval. Every segment carries 40 octets of IPv4 and TCP header and
-is acknowledged by a bare one unless an answer does that.
+A record costs its length octet and an 8-octet tag, DATA two octets of batch; the server acknowledges what came
+together at once, as it does without an ``ack_delay``. MODBUS/TCP: one request per block and interval. Every segment
+carries 40 octets of IPv4 and TCP header and is acknowledged by a bare one unless an answer does that.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ KEEPALIVE_SECONDS = 240
 RECORD_OCTETS = 1 + 8  #: length and tag around a body
 DATA_HEAD_OCTETS = 1 + 2  #: type and batch
 LONGEST_ROUNDS_OCTETS = 255 - DATA_HEAD_OCTETS
-#: ACK with its segment, and the bare acknowledgement of that.
-ACK_OCTETS = RECORD_OCTETS + DATA_HEAD_OCTETS + 2 * HEADER_OCTETS
+#: ACK, in the segment that acknowledges DATA anyway, and the bare acknowledgement of that.
+ACK_OCTETS = RECORD_OCTETS + DATA_HEAD_OCTETS + HEADER_OCTETS
 #: PING, PONG with its tick, and the bare acknowledgement of that.
 PING_OCTETS = 2 * RECORD_OCTETS + 1 + 3 + 3 * HEADER_OCTETS
 
@@ -83,7 +83,6 @@ def _smok4_month_octets(blocks: Sequence[Block]) -> int:
         period = max(interval, report)
         total += MONTH_SECONDS // period * _data_octets(members, period // interval, period - interval)
     shortest = min((max(names) for names in classes), default=MONTH_SECONDS)
-    total += MONTH_SECONDS // max(shortest, KEEPALIVE_SECONDS) * ACK_OCTETS if blocks else 0
     return total + (MONTH_SECONDS // KEEPALIVE_SECONDS * PING_OCTETS if shortest > KEEPALIVE_SECONDS else 0)
 
 
@@ -92,7 +91,7 @@ def _data_octets(blocks: Iterable[Block], rounds: int, oldest_seconds: int) -> i
     one_round = _varint_octets(10 * oldest_seconds) + 1 + sum(map(_report_octets, blocks))
     octets = rounds * one_round
     octets += -(-octets // LONGEST_ROUNDS_OCTETS) * (RECORD_OCTETS + DATA_HEAD_OCTETS)
-    return octets + -(-octets // SEGMENT_OCTETS) * 2 * HEADER_OCTETS
+    return octets + -(-octets // SEGMENT_OCTETS) * 2 * HEADER_OCTETS + ACK_OCTETS
 
 
 def _report_octets(block: Block) -> int:

@@ -7,11 +7,11 @@ addresses never are, and no point is split. Among all ways to do so the cheapest
 Deadband. The wire's deadband belongs to a block, counts raw words, and only matters between reports: without a
 ``report`` every sample is sent, and the block has the smallest deadband of its points. With one, any word of a block
 that changes beyond the deadband is sent at once. So then the points of a block share their raw deadband and no gap is
-read: what nobody asked for must not spend the budget. A device compares words as unsigned numbers, |new - old| >
-deadband. For 16-bit integers that is the change of the value itself, except where the sign changes: there words are
-far apart, and the change is sent too early rather than too late. Only a jump from one end of a signed range to the
-other (words 0x7FFF and 0x8000) looks small; it waits for the next report. Where the word does not grow with the value
-(several words, floats, BCD, text, bits, swapped octets) any change counts.
+read: what nobody asked for must not spend the budget. A device compares words as unsigned numbers,
+``|new - old| > deadband``. For 16-bit integers that is the change of the value itself, except where the sign changes:
+there words are far apart, and the change is sent too early rather than too late. Only a jump from one end of a signed
+range to the other (words 0x7FFF and 0x8000) looks small; it waits for the next report. Where the word does not grow
+with the value (several words, floats, BCD, text, bits, swapped octets) any change counts.
 """
 
 from __future__ import annotations
@@ -70,6 +70,22 @@ def plan_blocks(register_map: RegisterMap, *, read_gaps: bool = True) -> tuple[B
             "leave points out, or give neighbours the same interval, report and deadband"
         )
     return blocks
+
+
+def point_blocks(register_map: RegisterMap) -> tuple[Block, ...]:
+    """Each point's own words as a block, in any number: for readings that somebody else has chosen.
+
+    Raises UserError if an interval or report is not in whole seconds.
+    """
+    points = [(point, _group_of(point)) for point in register_map.points if point.is_read]
+    found = {Block(*group[:2], point.address, point.words_count, *group[2:]) for point, group in points}
+    return tuple(sorted(found))
+
+
+def block_of(point: Point) -> Block:
+    """The block that reads this point and nothing else. Raises UserError as ``plan_blocks`` does."""
+    group = _group_of(point)
+    return Block(*group[:2], point.address, point.words_count, *group[2:4], raw_deadband(point))
 
 
 def raw_deadband(point: Point) -> int:

@@ -94,16 +94,16 @@ class Point:
         except OverflowError:  # a FLOAT64 near its end, scaled up
             return None
 
-    def encode(self, value: Value) -> tuple[int, ...]:
+    def encode(self, value: Value, *, rounds: bool = False) -> tuple[int, ...]:
         """The words for ``value``; of a bit inside a register only that bit, so write it by ``write_request``.
 
-        Raises Impossible if no raw value is exactly ``value`` (FLOAT types take the nearest). Whether it may be
-        written at all is for ``check_write``.
+        Raises Impossible if no raw value is exactly ``value`` (FLOAT types take the nearest; others too, when it
+        ``rounds``). Whether it may be written at all is for ``check_write``.
         """
         if self.kind.is_bool:
             return (self.bit_mask if value else 0,)
         try:
-            raw = value if isinstance(value, str) else self.scaling.raw(value, self.kind)
+            raw = value if isinstance(value, str) else self.scaling.raw(value, self.kind, rounds)
             return encode_words(self.kind, raw, self.byte_order, self.length)
         except Impossible as error:
             raise Impossible(f"point {self.name!r}: {error}") from None

@@ -52,10 +52,11 @@ class Scaling:
             return float(exact)
         return _nearest_float(_rounded(exact * 10**self.precision), self.precision)
 
-    def raw(self, value: float, kind: DataType) -> float:
+    def raw(self, value: float, kind: DataType, rounds: bool = False) -> float:
         """The raw number of ``kind`` for ``value``, which is finite.
 
-        Raises Impossible when there is none: outside the range, or, for an integer type, between two raw numbers.
+        Raises Impossible when there is none: outside the range, or, for an integer type, between two raw numbers
+        unless it ``rounds`` to the nearest.
         """
         unit: int = 10**self.digits
         raw = (Fraction(repr(value)) * unit - self.addend) / self.factor
@@ -63,6 +64,8 @@ class Scaling:
             raise Impossible(f"{value} does not fit {kind.name}{self._range_of(kind)}")
         if kind.is_float:
             return float(raw)
+        if rounds:
+            return _rounded(raw)
         if raw.denominator != 1:
             nearest = self._both(math.floor(raw), math.ceil(raw))
             raise Impossible(f"{value} has no raw value, the two nearest that have one are {nearest}")

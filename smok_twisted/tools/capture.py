@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   smok capture cellar -o cellar.pcap --seconds 60
-  smok capture cellar -o cellar.pcap; smok replay cellar.pcap --secret-file cellar.secret"""
+  smok capture cellar -o cellar.pcap; smok replay cellar.pcap --secret-file cellar.secret
+  wireshark -X lua_script:$(smok capture --wireshark) -o smok4.secret_file:cellar.secret -r cellar.pcap"""
+
+#: What lets Wireshark read P24 and SMOK/4.
+DISSECTOR = Path(__file__).resolve().parent.parent / "observe" / "wireshark" / "smok.lua"
 
 #: A file without packets.
 _HEADER_OCTETS = 24
@@ -29,6 +33,8 @@ def add_to(commands: Commands) -> None:
     add("device", metavar="DEVICE", type=name, help="name or id")
     add("-o", "--output", type=Path, metavar="FILE", help='default DEVICE.pcap; "-" is the standard output')
     add("--seconds", type=whole(0, 3600), default=10, metavar="N", help="how long to listen (default 10)")
+    text = "print where the script is that lets Wireshark and tshark read P24 and SMOK/4, and do nothing else"
+    add("--wireshark", action="version", version=str(DISSECTOR), help=text)
 
 
 def _capture(tool: Tool) -> None:

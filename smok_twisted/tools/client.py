@@ -7,8 +7,9 @@ again later, ``Unreachable``. Proxies of the environment are not used: the daemo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,6 +21,7 @@ TIMEOUT_SECONDS = 30.0
 #: Time-outs of somebody further on, and "come again later".
 LATER = (408, 429, 502, 503, 504)
 JSON = "application/json"
+_PIECE_OCTETS = 1 << 16
 
 Query = Mapping[str, Any]
 
@@ -54,6 +56,16 @@ class Client:
     def get_octets(self, *parts: str) -> bytes:
         """What is there, as it is."""
         return self._ask("GET", parts).body
+
+    def lines(self, *parts: str, query: Query | None = None) -> Iterator[str]:
+        """What is there, line by line with their ends, however long. Raises NoAnswer when its end is missing."""
+        with self._asked("GET", parts, query) as response:
+            rest = b""
+            while piece := response.read1(_PIECE_OCTETS):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from (f"{line.decode(errors='replace')}\n" for line in lines)
+            if rest:
+                yield rest.decode(errors="replace")
 
     def all(self, *parts: str) -> Any:
         """Every page of a list as one: ``{the list's name: [...], "next": null}``; the name is the last part."""
@@ -95,34 +107,43 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Answer:
-        sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
-        if body is not None:
-            sent["Content-Type"] = content_type
-        target = PREFIX + "".join(f"/{quote(part, safe='')}" for part in parts) + _query(query or {})
-        answer = self._exchange(method, target, body, sent, timeout_seconds)
-        if 200 <= answer.status < 300:
-            return answer
-        text = self._problem(answer)
-        raise Unreachable(text) if answer.status in LATER else Refused(text, answer.status)
+        sent = {**(headers or {})} | ({} if body is None else {"Content-Type": content_type})
+        with self._asked(method, parts, query, body, sent, timeout_seconds) as response:
+            return _whole(response)
 
-    def _exchange(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str], timeout_seconds: float
-    ) -> Answer:
-        parts = urlsplit(self.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=timeout_seconds)
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: Query | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> Iterator[HTTPResponse]:
+        """An answer that is yes, to be read while this lasts."""
+        sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
+        target = PREFIX + "".join(f"/{quote(part, safe='')}" for part in parts) + _query(query or {})
+        url = urlsplit(self.url)
+        kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        connection = kind(url.hostname or "", url.port, timeout=timeout_seconds)
         try:
             self._connect(connection)
-            connection.request(method, parts.path + target, body, headers)
+            connection.request(method, url.path + target, body, sent)
             response = connection.getresponse()
-            content_type = response.headers.get_content_type()
-            return Answer(response.status, response.reason, content_type, response.read())
+            if not 200 <= response.status < 300:
+                raise self._refusal(_whole(response))
+            yield response
         except TimeoutError:
             raise NoAnswer(f"no answer from {self.url} within {timeout_seconds:g} seconds") from None
         except (HTTPException, OSError) as error:
             raise NoAnswer(f"{self.url} took the request and broke off ({type(error).__name__})") from None
         finally:
             connection.close()
+
+    def _refusal(self, answer: Answer) -> Exception:
+        text = self._problem(answer)
+        return Unreachable(text) if answer.status in LATER else Refused(text, answer.status)
 
     def _connect(self, connection: HTTPConnection) -> None:
         try:
@@ -148,6 +169,11 @@ class Client:
             return json.loads(answer.body)
         except ValueError:
             raise Refused(f"{self._stranger} (it sent {answer.content_type})") from None
+
+
+def _whole(response: HTTPResponse) -> Answer:
+    content_type = response.headers.get_content_type()
+    return Answer(response.status, response.reason, content_type, response.read())
 
 
 def _octets(body: Any) -> bytes:

@@ -16,7 +16,22 @@ from importlib import import_module
 from typing import NoReturn
 
 from ..errors import LocalError, NotFound, StorageError, UserError
-from . import capture, database, device, history, login, maps, read, replay, values, write
+from . import (
+    backup,
+    capture,
+    database,
+    device,
+    export,
+    history,
+    imports,
+    journal,
+    login,
+    maps,
+    read,
+    replay,
+    values,
+    write,
+)
 from .arguments import Commands, Parser, connection, debug
 from .output import one_line
 from .problems import Refused, Unreachable
@@ -107,7 +122,9 @@ def parser() -> Parser:
     description = "Reach, watch and safely command MODBUS equipment that sits behind NAT."
     top = Parser(prog="smok", description=description, epilog=EXAMPLES, parents=[connection(), debug()])
     commands = Commands(top)
-    for module in (device, maps, values, read, write, history, login, capture, replay, database):
+    for module in (device, maps, values, read, write, history, login, capture, replay):
+        module.add_to(commands)
+    for module in (backup, export, imports, database, journal):
         module.add_to(commands)
     for name, _, text in ELSEWHERE:
         commands.mention(name, text)

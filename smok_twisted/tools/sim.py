@@ -6,48 +6,67 @@ import os
 import sys
 import time
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from ipaddress import ip_network
 from pathlib import Path
-from random import Random
 from typing import Any, TextIO
 
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogBeginner
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..agent.settings import AgentSettings, parse_address
+from ..agent.settings import Address, parse_address
 from ..clock import use_monotonic_timers
-from .access import find_access, find_settings
+from ..errors import UserError
+from .access import find_access, find_settings, port_of
 from .arguments import Parser, connection, debug, whole
-from .boiler import Boiler
 from .client import Client
-from .sim_enrolment import Enrolment, Identity
-from .sim_room import BoilerLine, Room, SimulatedDevice
+from .sim_enrolment import HERE, Enrolment
+from .sim_faults import Faults
+from .sim_fleet import Fleet, Ledger
+from .sim_resources import check
+from .sim_room import Room
 
 EXAMPLES = """\
 examples:
   smok sim                                   five boiler rooms, beside a daemon with its defaults
   smok sim --devices 50 --speed 60           an hour of weather and heating passes in a minute
+  smok sim --devices 2000 --volatile         many, with little memory for each
+  smok sim --p24 20 --exceptions 1 --slow-answers 5 --power-cut-rate 2
   smok sim --server 192.0.2.7 --url http://192.0.2.7:8080 --token TOKEN"""
-
-DROP_RATE = "how often an hour one of them loses its connection for 20 to 60 s (default 20)"
 
 
 def main(argv: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; then 0. Raises UserError, StorageError, or what ``Client`` raises."""
     args = _parser().parse_args(argv)
-    server = parse_address(args.server)
+    server, p24_server = parse_address(args.server), _p24_server(args) if args.p24 else None
+    check(args.devices, args.p24, args.volatile)
     client = Client(find_access(args, os.environ))
     state = args.state or find_settings(args).daemon.data_dir / "sim"
-    identities = Enrolment(client, state, args.suite).enrol(args.devices)
-    from twisted.internet import reactor  # installs the reactor: not before it is needed
+    enrolment = Enrolment(client, state, args.suite)
+    identities, p24_ids = enrolment.enrol(args.devices), enrolment.enrol_p24(args.p24, args.p24_from or HERE)
+    installed: Any = _reactor()
+    with ExitStack() as files:
+        ledger = files.enter_context(Ledger(args.ledger)) if args.ledger else None
+        fleet = Fleet(installed, args.seed, _faults(args), boiler_time(args.speed, installed.seconds, time.time()))
+        fleet.add(identities, server, args.volatile, ledger.note if ledger else None)
+        Logger().info("{count} boiler rooms dial in at {server}", count=len(identities), server=server)
+        if p24_server is not None:
+            fleet.add_p24(p24_ids, p24_server)
+            Logger().info("{count} of the first generation at {server}", count=len(p24_ids), server=p24_server)
+        _run(Room(fleet.devices, installed, args.seed, _faults(args), 1 / args.start_rate), installed)
+    return 0
+
+
+def _reactor() -> Any:
+    """The reactor, with timers that do not step; our log goes to the standard output."""
+    from twisted.internet import reactor  # installs it: not before it is needed
 
     use_monotonic_timers(reactor)
     lines: Any = _Lines(sys.stdout)
     globalLogBeginner.beginLoggingTo([lines], redirectStandardIO=False)
-    Logger().info("{count} boiler rooms dial in at {server}", count=len(identities), server=server)
-    _run(_room(args, identities, reactor), reactor)
-    return 0
+    return reactor
 
 
 def _parser() -> Parser:
@@ -62,10 +81,55 @@ def _parser() -> Parser:
     add("--devices", metavar="N", type=whole(1, 100_000), default=5, help="how many (default 5)")
     add("--seed", metavar="S", type=whole(0, 2**32), default=1, help="other seed, other weather and faults (default 1)")
     add("--suite", metavar="1|2", type=whole(1, 2), help="cipher suite of devices that are added")
-    add("--drop-rate", metavar="N", type=_number(0, 3600), default=20.0, help=DROP_RATE)
     add("--speed", metavar="X", type=_number(0.1, 3600), default=1.0, help="how fast time passes in the boiler rooms")
+    add("--start-rate", metavar="N", type=_number(0.1, 1000), default=10.0, help="how many start a second (default 10)")
     add("--state", metavar="DIR", type=Path, help="for secrets and readings (default: sim/ in the data folder)")
+    add("--volatile", action="store_true", help="keep readings in memory: what is not sent at the end is lost")
+    add("--ledger", metavar="FILE", type=Path, help="note there every report that a SMOK/4 device makes, a line each")
+    _add_p24(parser)
+    _add_faults(parser)
     return parser
+
+
+def _add_p24(parser: Parser) -> None:
+    add = parser.add_argument_group("devices of the first generation").add_argument
+    add("--p24", metavar="N", type=whole(0, 100_000), default=0, help="so many more, over P24 (default 0)")
+    add("--p24-server", metavar="HOST:PORT", help="where they dial in (default: what the daemon's smok.toml says)")
+    add("--p24-from", metavar="NETWORK", action="append", type=_network,
+        help="where the daemon lets them come from, when they are added (default: this machine)")  # fmt: skip
+
+
+def _add_faults(parser: Parser) -> None:
+    add = parser.add_argument_group("faults: rates count events an hour in the whole fleet").add_argument
+    rate, percent, usual = _number(0, 36_000), _number(0, 100), Faults()
+    add("--drop-rate", metavar="N", type=rate, default=usual.drops_per_hour,
+        help="one of them loses its connection for 20 to 60 s, and the server is not told (default 20)")  # fmt: skip
+    add("--dead-unit-rate", metavar="N", type=rate, default=usual.dead_units_per_hour,
+        help="one controller answers nothing for 1 to 10 min (default 0)")  # fmt: skip
+    add("--power-cut-rate", metavar="N", type=rate, default=usual.power_cuts_per_hour,
+        help="all stop at once for 5 to 30 s without a word, and all come back (default 0)")  # fmt: skip
+    add("--exceptions", metavar="PERCENT", type=percent, default=100 * usual.exceptions,
+        help="so many requests of a hundred are answered with a MODBUS exception (default 0)")  # fmt: skip
+    add("--slow-answers", metavar="PERCENT", type=percent, default=100 * usual.slow_answers,
+        help="so many are answered after 0.5 to 3 s only, some of them too late (default 0)")  # fmt: skip
+
+
+def _faults(args: Namespace) -> Faults:
+    return Faults(
+        args.drop_rate, args.dead_unit_rate, args.power_cut_rate, args.exceptions / 100, args.slow_answers / 100
+    )
+
+
+def _p24_server(args: Namespace) -> Address:
+    if args.p24_server is not None:
+        return parse_address(args.p24_server)
+    endpoint = find_settings(args).listen.p24
+    if not endpoint:
+        raise UserError(
+            'a daemon serves P24 only when its smok.toml has [listen] p24 = "tcp:2405": name that file by --config,'
+            " or the place by --p24-server HOST:2405"
+        )
+    return parse_address(f"{parse_address(args.server).host}:{port_of(endpoint)}")
 
 
 def _number(least: float, most: float) -> Callable[[str], float]:
@@ -81,22 +145,11 @@ def _number(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
-def _room(args: Namespace, identities: Mapping[str, Identity], reactor: Any) -> Room:
-    random = Random(args.seed)
-    now = boiler_time(args.speed, reactor.seconds, time.time())
-    devices = {}
-    for name, identity in identities.items():
-        line = BoilerLine(Boiler(random.getrandbits(32), now()), now)
-        settings = AgentSettings(
-            server=parse_address(args.server),
-            device_id=identity.device_id,
-            secret=identity.secret,
-            modbus="",
-            spool_folder=identity.folder,
-            kid=identity.kid,
-        )
-        devices[name] = SimulatedDevice(settings, line, reactor)
-    return Room(devices, reactor, random, args.drop_rate)
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not accepted: {error}; a network such as 10.0.0.0/8") from None
 
 
 def boiler_time(speed: float, seconds: Callable[[], float], unix_seconds: float) -> Callable[[], float]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..agent.settings import parse_device_id
 from ..errors import UserError
@@ -25,6 +27,12 @@ SITES = (
     "Primary school", "Town hall", "Housing block A", "Fire station", "Swimming pool", "Health centre", "Library",
     "Sports hall", "Housing block B", "Market hall",
 )  # fmt: skip
+#: Networks that a P24 device may come from, when the user names none: this machine.
+HERE = ("127.0.0.0/8", "::1/128")
+#: A daemon commits many changes at once, so let many be asked for at once.
+REQUESTS_AT_ONCE = 16
+
+T = TypeVar("T")
 
 
 class Identity(NamedTuple):
@@ -47,9 +55,20 @@ class Enrolment:
     def enrol(self, count: int) -> dict[str, Identity]:
         """The first ``count`` devices by name, all of them known to the daemon."""
         self._import_models()
-        known = {device["name"]: device for device in self._client.all("devices")["devices"]}
+        known = self._known()
         names = [f"boiler-room-{number}" for number in range(1, count + 1)]
-        return {name: self._enrol(number, name, known.get(name)) for number, name in enumerate(names)}
+        jobs = [(number, name, known.get(name)) for number, name in enumerate(names)]
+        return dict(zip(names, _at_once(lambda job: self._enrol(*job), jobs), strict=True))
+
+    def enrol_p24(self, count: int, networks: Sequence[str]) -> dict[str, int]:
+        """The ids of so many devices of the first generation; those that are added may come from ``networks``."""
+        names = [f"boiler-room-p24-{number}" for number in range(1, count + 1)]
+        known = self._known() if names else {}
+        jobs = [(number, name, known.get(name)) for number, name in enumerate(names)]
+        return dict(zip(names, _at_once(lambda job: self._enrol_p24(networks, *job), jobs), strict=True))
+
+    def _known(self) -> dict[str, Any]:
+        return {device["name"]: device for device in self._client.all("devices")["devices"]}
 
     def _import_models(self) -> None:
         known = {model["name"]: model["version"] for model in self._client.get("models")["models"]}
@@ -61,22 +80,24 @@ class Enrolment:
     def _enrol(self, index: int, name: str, known: dict[str, Any] | None) -> Identity:
         if known is None:
             return self._keep(self._add(index, name))
-        if known["model"] not in (MODEL, MODEL_WITH_METER):
-            raise UserError(
-                f"device {name!r} is there already and is no simulated one: its model is {known['model']!r};"
-                f" `smok device set {name} --name OTHER` makes room"
-            )
+        _check_ours(name, known, "smok4")
         return self._kept(known["id"]) or self._keep(self._client.post("devices", known["id"], "secret", body={}))
 
     def _add(self, index: int, name: str) -> Any:
-        turn, place = divmod(index, len(SITES))
         body = {
             "name": name,
             "model": MODEL_WITH_METER if index == METER_NUMBER - 1 else MODEL,
-            "site": f"{SITES[place]} {turn + 1}" if turn else SITES[place],
+            "site": _site(index),
             "may_write": True,
         }
         return self._client.post("devices", body=body | ({"suite": self._suite} if self._suite else {}))
+
+    def _enrol_p24(self, networks: Sequence[str], index: int, name: str, known: dict[str, Any] | None) -> int:
+        if known is None:
+            body = {"name": name, "model": MODEL, "site": _site(index), "may_write": True, "link": "p24"}
+            known = self._client.post("devices", body=body | {"id": str(p24_id(index)), "from": list(networks)})
+        _check_ours(name, known, "p24")
+        return parse_device_id(known["id"])
 
     # -- the folder
 
@@ -103,6 +124,33 @@ class Enrolment:
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be written: {error.strerror}; --state names a folder") from None
         return Identity(parse_device_id(answer["id"]), kept["kid"], bytes.fromhex(kept["secret"]), folder)
+
+
+def p24_id(index: int) -> int:
+    """A MAC address of nobody's, and two octets of 0, as those devices have it (design note p24)."""
+    return (0x0200_0000_0000 + index + 1) << 16
+
+
+def _site(index: int) -> str:
+    turn, place = divmod(index, len(SITES))
+    return f"{SITES[place]} {turn + 1}" if turn else SITES[place]
+
+
+def _check_ours(name: str, known: dict[str, Any], link: str) -> None:
+    if known["model"] not in (MODEL, MODEL_WITH_METER) or known["link"] != link:
+        raise UserError(
+            f"device {name!r} is there already and is no simulated one: its model is {known['model']!r}, its link"
+            f" {known['link']!r}; `smok device set {name} --name OTHER` makes room"
+        )
+
+
+def _at_once(call: Callable[[Any], T], jobs: Iterable[Any]) -> list[T]:
+    """The answers in order; after a failure nothing more is begun."""
+    pool = ThreadPoolExecutor(REQUESTS_AT_ONCE)
+    try:
+        return list(pool.map(call, jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def model_text(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..devices.device import Device
 from ..devices.orders import NotSent, OutcomeUnknown, Priority
-from ..devices.writes import to_registers
+from ..devices.writes import check_device, to_registers
 from ..errors import Conflict, Impossible, RemoteError
 from ..modbus.pdu import (
     REQUESTS,
@@ -64,10 +64,16 @@ class Modbus:
         to_registers(device.record, unit, table, start, values)  # the one place that says whether it may be
         _check_connected(device)
         touched = read_request(table, start, len(values))
-        before = await _values(device, unit, touched)
-        answer = await _ask(device, unit, request, Priority.OPERATOR_WRITE)
-        detail = {"unit": unit, "pdu": request.encode().hex(), "answer": answer.hex(), "before": before}
-        detail["read_back"] = await _values(device, unit, touched)
+        # Behind commands, and they behind this one: nobody's read-back may see what another one writes.
+        await device.writing.acquire()
+        try:
+            check_device(device.record)  # it may have changed meanwhile
+            before = await _values(device, unit, touched)
+            answer = await _ask(device, unit, request, Priority.OPERATOR_WRITE)
+            detail = {"unit": unit, "pdu": request.encode().hex(), "answer": answer.hex(), "before": before}
+            detail["read_back"] = await _values(device, unit, touched)
+        finally:
+            device.writing.release()
         self._services.audit(call.principal, "modbus-write", device.record.device_id, **detail)
         return answer
 

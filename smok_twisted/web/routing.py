@@ -1,7 +1,8 @@
 """From a request to a handler and back: rights, query, errors - the same for every route.
 
-A handler is a method marked by ``route``; it gets a ``Call`` and the parts of its path, and answers a ``Reply`` or
-what becomes JSON, at once or as a coroutine. What it began goes on when the client does not wait for the end.
+A handler is a method marked by ``route``; it gets a ``Call`` and the parts of its path, and answers a ``Reply``, a
+``Stream`` or what becomes JSON, at once or as a coroutine. What it began goes on when the client does not wait for the
+end; a stream ends.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .auth import Auth, Credentials, Principal
 from .members import Members, Query, parse_json
 from .problems import internal, problem_of
 from .replies import Reply, json_reply, problem_reply, put
+from .streams import Sender, Stream
 
 log = Logger()
 
@@ -90,21 +92,27 @@ def mount(app: Klein, handlers: object, auth: Auth) -> None:
 def _served(marked: Route, handler: Callable[..., Any], auth: Auth) -> Callable[..., Deferred[bytes]]:
     def serve(request: Any, **parts: str) -> Deferred[bytes]:
         # Klein cancels what it waits for when the client has gone; work half done would be worse than work unheard.
-        heard: Deferred[Reply] = Deferred()
+        heard: Deferred[Reply | Stream] = Deferred()
         _answer(marked, handler, auth, request, parts).chainDeferred(heard)
-        return heard.addCallback(put, request)
+        return heard.addCallback(_put, request)
 
     return serve
+
+
+def _put(reply: Reply | Stream, request: Any) -> bytes | Deferred[bytes]:
+    if isinstance(reply, Stream):
+        return Deferred.fromCoroutine(Sender(reply, request).send())
+    return put(reply, request)
 
 
 @inlineCallbacks
 def _answer(
     marked: Route, handler: Callable[..., Any], auth: Auth, request: Any, parts: dict[str, str]
-) -> Generator[Deferred[Any], Any, Reply]:
+) -> Generator[Deferred[Any], Any, Reply | Stream]:
     try:
         call = _call(marked, auth, request)
         result = yield maybeDeferred(handler, call, **parts)
-        return result if isinstance(result, Reply) else json_reply(result)
+        return result if isinstance(result, Reply | Stream) else json_reply(result)
     except Exception as error:
         return refusal(error)
 

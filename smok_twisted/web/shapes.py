@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
-from ..devices.series import Series
 from ..devices.values import PointValue
+from ..history.series import Series
 from ..modbus.maps import RegisterMap
 from ..modbus.points import Point
 from ..storage.audit import AuditEntry

@@ -16,6 +16,8 @@ from werkzeug.exceptions import HTTPException
 from .captures import Captures
 from .commands import CommandHandlers
 from .devices import Devices
+from .export import Export
+from .imports import Imports
 from .modbus import Modbus
 from .models import Models
 from .pages import Pages
@@ -124,7 +126,7 @@ class Site(server.Site):
 def make_app(services: WebServices) -> Klein:
     """Every route, and what answers where there is none."""
     app = Klein()
-    for kind in (Devices, Values, CommandHandlers, Modbus, Captures, Models, Trails, Status, Pages):
+    for kind in (Devices, Values, Export, Imports, CommandHandlers, Modbus, Captures, Models, Trails, Status, Pages):
         mount(app, kind(services), services.auth)
 
     @app.handle_errors(HTTPException)

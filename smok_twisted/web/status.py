@@ -31,10 +31,12 @@ class Status:
 
     @page("GET", "/readyz")
     def readyz(self, call: Call) -> Reply:
-        """Whether what comes in becomes durable."""
+        """Whether what comes in becomes durable here; a database that is away is told, and no reason to restart."""
         storage = self._storage()
         if storage["state"] == "ok":
             return json_reply({"status": "ok", "storage": storage})
+        if storage["state"] == "away":
+            return json_reply({"status": "degraded", "storage": storage})
         return json_reply({"status": "degraded", "storage": storage}, 503, Retry_After=str(_RETRY_SECONDS))
 
     @page("GET", "/metrics")

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..devices.device import Device
-from ..devices.series import AGGREGATES, Series, SeriesBuilder, samples_of
 from ..errors import UserError
+from ..history.reader import History
+from ..history.series import AGGREGATES, Question, Series
+from ..history.traces import traces_of
 from ..modbus.maps import RegisterMap
-from ..storage.records import place_of
 from . import shapes
 from .replies import Reply
 from .routing import Call, route
@@ -19,8 +20,6 @@ from .services import WebServices
 
 DAY_US = 24 * 3600 * 1_000_000
 _LONGEST_STEP_SECONDS = 366 * 24 * 3600
-#: Report rows taken from the store at a time.
-_ROWS = 1000
 
 
 class Values:
@@ -59,22 +58,11 @@ class Values:
         to_us = call.query.time_us("to", self._services.wall_clock())
         from_us = call.query.time_us("from", to_us - DAY_US)
         step = call.query.integer("step", None, 1, _LONGEST_STEP_SECONDS)
-        builder = SeriesBuilder(point, from_us, to_us, step, call.query.one_of("agg", AGGREGATES))
-        await self._read(found, name, from_us, to_us, builder)
-        if _wants_csv(call):
-            return _csv_reply(builder.series())
-        return shapes.series(found.record.device_id, point, builder.series())
-
-    async def _read(self, device: Device, name: str, from_us: int, to_us: int, builder: SeriesBuilder) -> None:
-        """Every report of the span, page by page."""
-        after = None
-        while True:
-            reports = await self._services.store.reports(device.record.device_id, from_us, to_us, _ROWS, after)
-            for sample in samples_of(name, reports, device.views):
-                builder.add(sample)
-            if len(reports) < _ROWS:
-                return
-            after = place_of(reports[-1])
+        question = Question(point, from_us, to_us, step, call.query.one_of("agg", AGGREGATES))
+        traces = traces_of(point, found.views.values(), {one.name for one in self._map(found).points})
+        history = History(self._services.store)
+        series = await history.series(found.record.device_id, question, traces, found.views)
+        return _csv_reply(series) if _wants_csv(call) else shapes.series(found.record.device_id, point, series)
 
     def _map(self, device: Device) -> RegisterMap:
         return self._services.registry.map_of(device.record)

@@ -40,7 +40,8 @@ _NETWORK = NetworkSettings(
 class P24Device:
     """One connection; an ``interfaces.Above`` of frames without an opening. When it is over the device dials anew.
 
-    ``junk`` is the octet behind the success of a write. ``heard`` is told of every command.
+    ``junk`` is the octet behind the success of a write. ``accepted`` hears that the server takes it, ``heard`` is told
+    of every command.
     """
 
     _below: Any
@@ -52,6 +53,7 @@ class P24Device:
         vendor: str = "FRISKO-1.0",
         junk: int = 0,
         heard: Callable[[Command], None] = lambda command: None,
+        accepted: Callable[[], None] = lambda: None,
     ) -> None:
         self.is_accepted = False
         self._device_id = device_id
@@ -59,6 +61,7 @@ class P24Device:
         self._vendor = vendor
         self._junk = junk
         self._heard = heard
+        self._accepted = accepted
         self._waiting: deque[Command] = deque()
         self._busy = False
         self._looping = False
@@ -78,6 +81,7 @@ class P24Device:
         elif item == commands.ACCEPTED:
             self.is_accepted = True
             self._below.admitted(IDLE_SECONDS)
+            self._accepted()
         else:
             raise RemoteError("refused", item.hex())
 

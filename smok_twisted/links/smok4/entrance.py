@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from ...clock import WallClock
 from ...errors import RemoteError
 from ...handshake.cred import Attachment, IDeviceAvatar, ProvenDevice
+from ...handshake.messages import Login
 from ...handshake.nonces import NonceMemory, Verdict
 from ...handshake.takeover import WAIT_SECONDS, Takeovers
 from ..allow import check_allowed
@@ -46,10 +48,9 @@ class Entrance:
         session = self.device.session
         if session is not None and self._takeovers.in_use_twice(session.source, proven.source):
             return self._wait(proven)
-        return succeed(self._attachment(proven))
+        return succeed(self._attachment(proven, proven.proven.login))
 
-    def _attachment(self, proven: ProvenDevice) -> Attachment:
-        login = proven.proven.login
+    def _attachment(self, proven: ProvenDevice, login: Login) -> Attachment:
         self.device.ledger.begin(login.boot)
         session = ServerSession(
             self.device, login, proven.source, self._realm.clock, self._realm.times, spread=random.random
@@ -59,9 +60,16 @@ class Entrance:
     def _wait(self, proven: ProvenDevice) -> Deferred[Attachment]:
         text = f"its credential is used from {proven.source} and elsewhere: give it a new one"
         self._realm.registry.tell(self.device, "credential-in-use-twice", text, "high")
-        waiting: Deferred[Attachment] = Deferred(lambda _: timer.cancel())
-        timer = self._realm.clock.callLater(WAIT_SECONDS, lambda: waiting.callback(self._attachment(proven)))
-        return waiting
+        return deferLater(self._realm.clock, WAIT_SECONDS, self._after_wait, proven)
+
+    def _after_wait(self, proven: ProvenDevice) -> Attachment:
+        """The device may have been removed meanwhile, or bound to a network; and its clock has gone on."""
+        if self._realm.registry.devices.get(self.device.record.device_id) is not self.device:
+            raise RemoteError("unknown-device", f"{self.device.record.name} was removed")
+        check_allowed(self.device.record, proven.source, self._realm.wall_clock())
+        login = proven.proven.login
+        tick = (login.tick + int(WAIT_SECONDS)) & 0xFFFF
+        return self._attachment(proven, login._replace(tick=tick))
 
     def _check_nonce(self, proven: ProvenDevice) -> None:
         verdict = self._nonces.seen(proven.proven.hello)

@@ -6,17 +6,21 @@ MODBUS-RSP (design note smok4, "Messages").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail
 
-from ...errors import RemoteError, UserError
+from ...devices.orders import NotSent
+from ...errors import LocalError, RemoteError, UserError
 from ...handshake.messages import Login
+from ...modbus.pdu import ReadIdentification
 from ...modbus.protocol import LineFault
-from ...readings import Fault, Plan
+from ...readings import Fault, Plan, Table
 from . import messages, plans
+from .acks import AckPace
 from .messages import Reason, Type
 from .rounds import RoundDecoder
 
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
 
 #: A write that the device has not begun within so many seconds is not executed any more.
 ORDER_LIFE_SECONDS = 30
+#: A clock that is 10 % wrong is 24 s wrong after so long: a write's life is longer.
+CLOCK_SECONDS = 240
+#: Functions that change nothing, and have no deadline.
+_READS = (*Table, ReadIdentification.function)
 #: A device that has been silent for so many keepalives is asked for a sign of life.
 _ASK_AFTER = 1.25
 
@@ -34,7 +42,7 @@ class SessionTimes:
     """Seconds; the defaults of design note smok4, "Timers and limits"."""
 
     keepalive_seconds: int = 240  #: the device gives a sign of life at least so often; in steps of 10
-    ack_seconds: float = 0.0  #: how long an ACK may wait for others to be told with it
+    ack_seconds: float = 0.0  #: while batches come, the device hears of them at least so often; 0: of each
     age_seconds: float = 30 * 24 * 3600.0  #: then the device is asked to come again
     age_jitter: float = 0.1
 
@@ -64,24 +72,26 @@ class ServerSession:
         self._times = times
         self._max_body_octets = login.max_rx
         self._tick = (login.tick, clock.seconds())
-        self._waiting: dict[int, tuple[Deferred[bytes], Any]] = {}
+        self._waiting: dict[int, tuple[Deferred[bytes], float]] = {}  # by txid: who waits, until when
+        self._overdue: Any = None
+        self._held: dict[int, tuple[int, bytes]] = {}  # txid -> unit and PDU, until the device has told its clock
         self._plan_number: int | None = None  # under which the DATA that follow were read
         self._decoder: RoundDecoder | None = None  # None: nobody here knows that plan
         self._told_plan: int | None = None
         self._stopped = False
         self._ack: Any = None
+        self._pace = AckPace(times.ack_seconds)
         self._heard_seconds = clock.seconds()
-        self._ask: Any = None
-        self._age_seconds = times.age_seconds * (1 - times.age_jitter * spread())
-        self._age: Any = None
+        age_seconds = times.age_seconds * (1 - times.age_jitter * spread())
+        self._old_seconds = clock.seconds() + age_seconds  # when it is asked to come again
+        self._look: Any = None
 
     # -- from below
 
     def started(self, below: Any) -> None:
         """WELCOME is sent; orders may flow."""
         self._below = below
-        self._age = self._clock.callLater(self._age_seconds, self.go_away, 0, 60)
-        self._ask_when_silent()
+        self._look_after()
         self._device.attach(self)
 
     def received(self, body: bytes) -> None:
@@ -91,7 +101,7 @@ class ServerSession:
         if handler is not None:
             handler(self, body[1:])
         elif body[0] >= messages.FIRST_CRITICAL_TYPE:
-            self._below.send(messages.bye(Reason.UNKNOWN_CRITICAL))
+            self._send(messages.bye(Reason.UNKNOWN_CRITICAL))
             raise RemoteError("unknown-critical", f"message type {body[0]:#04x}")
         elif body[0] in Type.__members__.values():
             raise RemoteError("unexpected-message", f"message type {body[0]:#04x} from a device")
@@ -99,50 +109,66 @@ class ServerSession:
     def stopped(self, mood: str) -> None:
         """The connection is gone; whoever waits for an answer is told by the device's orders."""
         self._stopped = True
-        for timer in (self._age, self._ack, self._ask, *(timer for _, timer in self._waiting.values())):
+        for timer in (self._look, self._ack, self._overdue):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._waiting = {}
+        self._ack, self._waiting, self._held = None, {}, {}
         self._device.detach(self, mood)
 
     # -- from above: the device's link
 
     def execute(self, unit: int, pdu: bytes, timeout_seconds: float) -> Deferred[bytes]:
-        """Run one request on the equipment. Fails with LineFault(TIMEOUT) when no answer comes in time."""
+        """Run one request on the equipment. Fails with LineFault(TIMEOUT) when no answer comes in time.
+
+        A write has a deadline of the device's clock, which may run fast or slow: when it was told too long ago, the
+        device is asked first. Fails with NotSent when it does not tell.
+        """
         if len(pdu) + 6 > self._max_body_octets:
             return fail(UserError(f"the request has {len(pdu)} octets, the device takes {self._max_body_octets - 6}"))
         txid = self._device.next_txid()
-        deadline = (self._now_tick() + ORDER_LIFE_SECONDS) & 0xFFFF
         answer: Deferred[bytes] = Deferred()
-        timer = self._clock.callLater(timeout_seconds, self._no_answer, txid)
-        self._waiting[txid] = (answer, timer)
-        self._below.send(messages.modbus_request(messages.ModbusRequest(txid, deadline, unit, pdu)))
+        self._waiting[txid] = (answer, self._clock.seconds() + timeout_seconds)
+        self._watch_answers(timeout_seconds)
+        if pdu[0] in _READS or self._clock.seconds() - self._tick[1] <= CLOCK_SECONDS:
+            self._request(txid, unit, pdu)
+        else:
+            self._held[txid] = (unit, pdu)
+            self._send(messages.ping())
         return answer
 
     def want(self, plan: Plan) -> None:
         """Let the device read by this plan; told once, and only when the device holds another."""
         if self._plan_number != plan.number and self._told_plan != plan.number:
             self._told_plan = plan.number
-            for body in plans.encode(plan.number, plan.blocks, self._max_body_octets):
-                self._below.send(body)
+            try:
+                bodies = plans.encode(plan.number, plan.blocks, self._max_body_octets)
+            except LocalError as reason:
+                return self._device.plan_untold(plan.number, str(reason))
+            for body in bodies:
+                self._send(body)
 
     def acknowledge(self) -> None:
-        """More batches are durable. They become so in groups: one ACK tells of all of them."""
-        if self._ack is None and not self._stopped:
-            self._ack = self._clock.callLater(self._times.ack_seconds, self._send_ack)
+        """One more batch is durable. They become so in groups: one ACK tells of all of them."""
+        if self._stopped:
+            return
+        wait_seconds = self._pace.durable(self._clock.seconds())
+        if self._ack is None:
+            self._ack = self._clock.callLater(wait_seconds, self._send_ack)
+        else:
+            self._ack.reset(wait_seconds)
 
     def update_key(self, kid: int, secret: bytes) -> None:
         """Give the device a new secret; ``Device.key_stored`` is called when it has it."""
-        self._below.send(messages.key_update(kid, secret))
+        self._send(messages.key_update(kid, secret))
 
     def go_away(self, after_seconds: int, jitter_seconds: int) -> None:
         """Ask the device to come again later; it closes."""
-        self._below.send(messages.go_away(messages.GoAway(after_seconds, jitter_seconds)))
+        self._send(messages.go_away(messages.GoAway(after_seconds, jitter_seconds)))
 
     def close(self, mood: str) -> None:
         """End the session. A replaced one ends without a word: its device has long moved on."""
         if mood != "replaced":
-            self._below.send(messages.bye(Reason.DONE))
+            self._send(messages.bye(Reason.DONE))
         self._below.close(mood)
 
     def tap_into(self, capture: Any) -> None:
@@ -158,9 +184,12 @@ class ServerSession:
     def _ping(self, payload: bytes) -> None:
         tick = messages.decode_ping(payload)
         if tick is None:
-            self._below.send(messages.ping())
+            self._send(messages.ping())
         else:
             self._tick = (tick, self._clock.seconds())
+            held, self._held = self._held, {}
+            for txid, request in held.items():
+                self._request(txid, *request)
 
     def _plan_ok(self, payload: bytes) -> None:
         number, status = messages.decode_plan_ok(payload)
@@ -178,6 +207,7 @@ class ServerSession:
             raise RemoteError("data-before-planok")
         if len(payload) < 2:
             raise RemoteError("bad-data", "DATA without a batch number")
+        self._pace.arrived(self._heard_seconds)
         batch = int.from_bytes(payload[:2])
         rounds = self._decoder.decode(payload[2:]) if self._decoder is not None else []
         self._device.take(batch, self._plan_number, rounds)
@@ -185,8 +215,7 @@ class ServerSession:
     def _modbus_response(self, payload: bytes) -> None:
         response = messages.decode_modbus_response(payload)
         if response.txid in self._waiting:  # else it comes too late, and its order was answered already
-            answer, timer = self._waiting.pop(response.txid)
-            timer.cancel()
+            answer, _ = self._waiting.pop(response.txid)
             answer.callback(response.pdu)
 
     def _event(self, payload: bytes) -> None:
@@ -210,22 +239,57 @@ class ServerSession:
 
     # -- inside
 
-    def _ask_when_silent(self) -> None:
-        """One timer a session, moved on by itself, not by every message."""
-        left = self._heard_seconds + _ASK_AFTER * self._times.keepalive_seconds - self._clock.seconds()
+    def _look_after(self) -> None:
+        """One timer a session, moved on by itself, not by every message: is it silent, is it old?"""
+        now = self._clock.seconds()
+        if now >= self._old_seconds:
+            self._old_seconds = math.inf
+            self.go_away(0, 60)
+        left = self._heard_seconds + _ASK_AFTER * self._times.keepalive_seconds - now
         if left <= 0:
-            self._below.send(messages.ping())
+            self._send(messages.ping())
             left = self._times.keepalive_seconds
-        self._ask = self._clock.callLater(left, self._ask_when_silent)
+        self._look = self._clock.callLater(min(left, self._old_seconds - now), self._look_after)
+
+    def _watch_answers(self, seconds: float) -> None:
+        """One timer for all orders, which no answer stops: most orders come and go while it runs."""
+        if self._overdue is None or not self._overdue.active():
+            self._overdue = self._clock.callLater(seconds, self._answers_due)
+        elif self._clock.seconds() + seconds < self._overdue.getTime():
+            self._overdue.reset(seconds)
+
+    def _answers_due(self) -> None:
+        now = self._clock.seconds()
+        for txid in [txid for txid, (_, until) in self._waiting.items() if until <= now]:
+            if txid in self._waiting:  # else whoever heard of the one before has ended the session
+                self._no_answer(txid)
+        if self._waiting:
+            self._watch_answers(min(until for _, until in self._waiting.values()) - now)
+
+    def _no_answer(self, txid: int) -> None:
+        answer, _ = self._waiting.pop(txid)
+        if self._held.pop(txid, None) is not None:
+            answer.errback(NotSent("the device was asked for its clock and did not answer"))
+        else:
+            answer.errback(LineFault(Fault.TIMEOUT))
+
+    def _request(self, txid: int, unit: int, pdu: bytes) -> None:
+        deadline = (self._now_tick() + ORDER_LIFE_SECONDS) & 0xFFFF
+        self._send(messages.modbus_request(messages.ModbusRequest(txid, deadline, unit, pdu)))
 
     def _now_tick(self) -> int:
         tick, since = self._tick
         return (tick + int(self._clock.seconds() - since)) & 0xFFFF
 
-    def _no_answer(self, txid: int) -> None:
-        answer, _ = self._waiting.pop(txid)
-        answer.errback(LineFault(Fault.TIMEOUT))
+    def _send(self, body: bytes) -> None:
+        """An ACK that waits goes along: in the same segment it costs no header."""
+        if self._ack is not None:
+            self._ack.cancel()
+            self._send_ack()
+        self._below.send(body)
 
     def _send_ack(self) -> None:
         self._ack = None
-        self._below.send(messages.ack(self._device.ledger.durable))
+        if not self._device.ledger.is_new:
+            self._pace.told(self._clock.seconds())
+            self._below.send(messages.ack(self._device.ledger.durable))

@@ -10,7 +10,13 @@ import { clearTrend, extendTrend, loadTrend } from "./trend.js";
 const FLEET_MS = 5000;
 const VALUES_MS = 3000;
 const TREND_MS = 300000; // in between, new values are added as they come
+const STATUS_MS = 15000;
 let trouble = ""; // of the line, as it was said last
+let storage = ""; // what is wrong with it
+const STORAGE = {
+  away: "Storage degraded: the database is away. Values are live; new readings wait in the journal, plots may be old.",
+  other: "Storage degraded: new readings cannot be kept at this moment; devices keep theirs.",
+};
 let at = { id: null, point: "" }; // from the URL: #id/point
 let device = null, points = [], values = new Map(), looked = null;
 
@@ -46,6 +52,12 @@ const askDevice = repeat(VALUES_MS, async (signal) => {
 const askTrend = repeat(TREND_MS, async (signal) => {
   if (looked) await loadTrend(device, looked, signal);
 }, TREND_MS);
+
+const askStatus = repeat(STATUS_MS, async (signal) => {
+  const { state, since } = (await api("/status", { signal })).storage;
+  storage = state === "ok" ? "" : STORAGE[state] ?? STORAGE.other;
+  if (storage) storage += ` Since ${new Date(since).toLocaleString()}.`;
+});
 
 function show() {
   const before = looked;
@@ -89,13 +101,14 @@ function leave() {
   document.title = "SMOK";
   askDevice();
   askFleet();
+  askStatus();
 }
 
 /** Once a second: ages grow, and a line that is lost is said on top. */
 function everySecond() {
-  $("notice").hidden = !line.trouble;
-  setText($("notice-text"), line.trouble);
-  $("last-answer").hidden = line.answeredAt === null;
+  $("notice").hidden = !line.trouble && !storage;
+  setText($("notice-text"), line.trouble || storage);
+  $("last-answer").hidden = line.answeredAt === null || !line.trouble;
   setAge($("last-answer").firstElementChild, line.answeredAt);
   if (line.trouble !== trouble) {
     trouble = line.trouble;

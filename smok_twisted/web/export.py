@@ -1,0 +1,68 @@
+"""/devices/{id}/export: the history of a device as CSV, however long."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+from ..devices.device import Device
+from ..errors import Impossible
+from ..history.reader import History
+from ..history.rows import Format, Rows
+from ..history.slices import Span
+from ..history.traces import Trace, traces_of
+from ..storage.records import HOUR_US
+from .problems import Problem
+from .routing import Call, route
+from .services import WebServices
+from .streams import Stream, begun
+
+#: Each keeps a page, and the reactor busy.
+EXPORTS_AT_MOST = 8
+_RETRY_SECONDS = 30
+#: Reports that become lines in one go.
+_REPORTS_A_PAGE = 100
+
+
+class Export:
+    """Handlers."""
+
+    def __init__(self, services: WebServices) -> None:
+        self._services = services
+        self._running = 0
+
+    @route("GET", "/devices/<device>/export", "point", "from", "to", "layout", "raw")
+    async def export(self, call: Call, device: str) -> Stream:
+        """All points or some (``point=a,b``), from the first report or ``from`` on."""
+        found = self._services.registry.find(device)
+        form = Format(
+            call.query.one_of("layout", ("long", "wide")) == "wide", call.query.one_of("raw", ("0", "1")) == "1"
+        )
+        if form.is_wide and form.raw:
+            raise Impossible("raw = 1 is not accepted with layout = wide: raw words stand in the long layout")
+        to_us = call.query.time_us("to", self._services.wall_clock() + HOUR_US)
+        span = Span(max(0, call.query.time_us("from", 0)), max(0, to_us))
+        rows = Rows(self._traces(found, call.query.text("point")), form)
+        if self._running >= EXPORTS_AT_MOST:
+            headers = {"Retry-After": str(_RETRY_SECONDS)}
+            raise Problem(503, f"{self._running} exports are running, no more are accepted: come again later", headers)
+        pages = self._pages(found.record.device_id, span, rows)
+        return await begun(pages, "text/csv; charset=utf-8", self._services.clock)
+
+    def _traces(self, device: Device, names: str | None) -> Mapping[str, Mapping[int, Trace]]:
+        register_map = self._services.registry.map_of(device.record)
+        every = {point.name for point in register_map.points}
+        wanted = [point.name for point in register_map.points if point.is_read]
+        wanted = wanted if names is None else list(dict.fromkeys(names.split(",")))
+        return {name: traces_of(register_map.point(name), device.views.values(), every) for name in wanted}
+
+    async def _pages(self, device_id: int, span: Span, rows: Rows) -> AsyncGenerator[bytes, None]:
+        self._running += 1
+        try:
+            head = rows.head()
+            async for reports in History(self._services.store).reports(device_id, span):
+                for start in range(0, len(reports), _REPORTS_A_PAGE):
+                    yield (head + rows.lines(reports[start : start + _REPORTS_A_PAGE])).encode()
+                    head = ""
+            yield head.encode()
+        finally:
+            self._running -= 1

@@ -1,0 +1,335 @@
+"""Promise: all of a device's history leaves as CSV or Parquet, each value once, however long, and never half."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tracemalloc
+from pathlib import Path
+from unittest import mock
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from smok_twisted.clock import rfc3339
+from smok_twisted.errors import StorageError
+from smok_twisted.history import chunk
+from smok_twisted.history.reader import History
+from smok_twisted.history.rows import Format, Rows
+from smok_twisted.history.slices import Span
+from smok_twisted.history.traces import traces_of
+from smok_twisted.readings import BlockReport, Report
+from smok_twisted.storage.memory import MemoryStore
+from smok_twisted.storage.records import HOUR_US
+from smok_twisted.tools import parquet
+from smok_twisted.web import export as web_export
+
+from .history_samples import DEVICE, HOUR, START_US, view
+from .tools_rig import ToolTestCase
+from .web_rig import NOW_US, Rig
+
+MINUTE_US = 60_000_000
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+class Layouts(SynchronousTestCase):
+    """What stands in the lines."""
+
+    def setUp(self):
+        self.view = view()
+        names = list(self.view.points)
+        self.traces = {name: traces_of(point, [self.view], names) for name, point in self.view.points.items()}
+        blocks = []
+        for number, block in enumerate(self.view.plan.blocks):
+            words = [0] * block.count
+            for name in names:
+                place = self.view.place(name)
+                if place[0] == number and name == "outside":
+                    words[place[1]] = 0x8029
+                if place[0] == number and name == "label":
+                    words[place[1]] = 0x2C22
+                if place[0] == number and name == "pump":
+                    words[place[1]] = 1
+            blocks.append(BlockReport(number, tuple(words)))
+        self.report = Report(DEVICE, START_US, 1, 1, 0, 1, tuple(blocks))
+
+    def lines(self, report, names=("outside", "label", "pump"), **form):
+        rows = Rows({name: self.traces[name] for name in names}, Format(**form))
+        return rows_of(rows.head() + rows.lines([report]))
+
+    def test_long(self):
+        """Values with all their digits and no more, texts as they are, the words beside them if wanted."""
+        found = self.lines(self.report, raw=True)
+        time = rfc3339(START_US)
+        wanted = [
+            ["time", "point", "value", "quality", "raw"],
+            [time, "outside", "-4.1", "good", "32809"],
+            [time, "label", ',"', "good", "11298"],
+            [time, "pump", "true", "good", "1"],
+        ]
+        self.assertEqual(sorted(found[1:]), sorted(wanted[1:]))
+        self.assertEqual(found[0], wanted[0])
+
+    def test_wide(self):
+        found = self.lines(self.report, is_wide=True)
+        self.assertEqual(found, [["time", "outside", "label", "pump"], [rfc3339(START_US), "-4.1", ',"', "true"]])
+
+    def test_no_answer_is_never_a_number(self):
+        """It has its reason in the long layout, and nothing in the wide one."""
+        for fault, word in ((0xE0, "timeout"), (2, "exception-2"), (0xE1, "crc")):
+            silent = self.report._replace(blocks=tuple(BlockReport(one.block, (), fault) for one in self.report.blocks))
+            self.assertEqual(self.lines(silent, ("outside",))[1][1:], ["outside", "", word])
+            self.assertEqual(self.lines(silent, ("outside",), is_wide=True)[1][1:], [""])
+
+    def test_what_proves_nothing_says_so(self):
+        self.assertEqual(self.lines(self.report._replace(flags=1), ("pump",))[1][3], "unauthenticated")
+
+    def test_a_plan_that_is_not_known_gives_no_line(self):
+        for form in ({}, {"is_wide": True}):
+            self.assertEqual(len(self.lines(self.report._replace(plan=9), **form)), 1)
+
+
+class YearStore(MemoryStore):
+    """A year of packed hours that are made when they are asked for."""
+
+    def __init__(self, one, hours):
+        super().__init__()
+        self.block, _ = one.place("mode")
+        self.words = range(one.plan.blocks[self.block].count)
+        self.hours = hours
+
+    def chunks(self, device_id, from_hour, to_hour, limit=1000):
+        found = range(max(from_hour, HOUR), min(to_hour, HOUR + self.hours))[:limit]
+        return succeed([(hour, self.chunk(device_id, hour)) for hour in found])
+
+    def chunk(self, device_id, hour):
+        blocks = (BlockReport(self.block, tuple(hour % 1000 + number for number in self.words)),)
+        return chunk.encode(
+            Report(device_id, hour * HOUR_US + number * 5 * MINUTE_US, 1, number, 0, 1, blocks)
+            for number in range(12)
+        )
+
+
+class AYear(TestCase):
+    async def test_takes_no_more_memory_than_a_week(self):
+        """105,120 reports go by; a few hours of them are in memory at a time."""
+        weeks = [await self.peak(7 * 24), await self.peak(365 * 24)]
+        self.assertEqual([count for _, count in weeks], [7 * 24 * 12, 365 * 24 * 12])
+        self.assertTrue(weeks[1][0] < 1.5 * weeks[0][0] + 500_000, weeks)
+
+    async def peak(self, hours):
+        """Octets at most, and lines."""
+        one = view()
+        store = YearStore(one, hours)
+        await store.open()
+        rows = Rows({"mode": traces_of(one.points["mode"], [one], one.points)}, Format())
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        count = 0
+        async for reports in History(store).reports(DEVICE, Span(0, START_US + 400 * 24 * HOUR_US)):
+            count += rows.lines(reports).count("\n")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak, count
+
+
+class OverHttp(SynchronousTestCase):
+    """The endpoint, and a client that is slow, or goes."""
+
+    def setUp(self):
+        self.rig = Rig()
+        self.rig.add_boiler()
+        for batch in range(1, 1001):
+            self.rig.report(1001 - batch, batch, batch)
+
+    def begin(self, query=""):
+        return self.rig.begin("GET", f"/devices/boiler-1/export{query}")
+
+    def turn(self, times=200):
+        for _ in range(times):
+            self.rig.clock.advance(0)
+
+    def whole(self, query=""):
+        answer = self.begin(query)
+        self.turn()
+        found = answer()
+        self.assertEqual((found.status, found.headers["Content-Type"]), (200, "text/csv; charset=utf-8"))
+        return rows_of(found.body.decode())
+
+    def test_all_of_it(self):
+        found = self.whole("?point=outside")
+        self.assertEqual(found[0], ["time", "point", "value", "quality"])
+        self.assertEqual([row[2] for row in found[1:]], [f"{batch / 10}" for batch in range(1, 1001)])
+        self.assertEqual(found[1][0], rfc3339(NOW_US - 1_000_000_000))
+
+    def test_some_of_it(self):
+        """From is in it, to is not."""
+        first, end = (rfc3339(NOW_US - ago * 1_000_000) for ago in (10, 7))
+        found = self.whole(f"?point=outside&from={first}&to={end}&layout=wide")
+        self.assertEqual([row[1] for row in found], ["outside", "99.1", "99.2", "99.3"])
+
+    def test_without_history_there_is_the_head(self):
+        self.rig.ask("POST", "/devices", {"name": "new", "model": "boiler"})
+        answer = self.rig.begin("GET", "/devices/new/export")
+        self.turn()
+        self.assertEqual(answer().body, b"time,point,value,quality\n")
+
+    def test_a_client_that_does_not_keep_up_stops_the_reading(self):
+        """And is left when it takes nothing for a minute."""
+        answer = self.begin()
+        producer = answer.transport.producer
+        producer.pauseProducing()
+        self.turn()
+        before = len(answer.transport.value())
+        self.turn()
+        self.assertEqual(len(answer.transport.value()), before)
+        producer.resumeProducing()
+        self.turn(1)
+        self.assertTrue(len(answer.transport.value()) > before)
+        producer.pauseProducing()
+        self.turn()
+        self.rig.clock.advance(61)
+        self.assertTrue(answer.transport.disconnecting or answer.transport.disconnected)
+
+    def test_a_client_that_goes_ends_it(self):
+        """The next ones find room."""
+        for _ in range(2 * web_export.EXPORTS_AT_MOST):
+            answer = self.begin()
+            self.turn(1)
+            answer.gone()
+        self.assertEqual(len(self.whole("?point=outside")), 1001)
+
+    def test_so_many_at_a_time(self):
+        running = [self.begin() for _ in range(web_export.EXPORTS_AT_MOST)]
+        refused = self.rig.ask("GET", "/devices/boiler-1/export")
+        self.assertEqual((refused.status, refused.headers["Retry-After"]), (503, "30"))
+        self.assertIn("8 exports are running, no more are accepted", refused.detail)
+        self.turn()
+        self.assertEqual({answer().status for answer in running}, {200})
+        self.assertEqual(len(self.whole("?point=outside")), 1001)
+
+    def test_what_is_not_accepted(self):
+        for query, status, word in (
+            ("?point=nothing", 404, "there is no point 'nothing'"),
+            ("?layout=wide&raw=1", 422, "raw = 1 is not accepted with layout = wide"),
+            ("?from=yesterday", 400, "an RFC 3339 time"),
+        ):
+            refused = self.rig.ask("GET", f"/devices/boiler-1/export{query}")
+            self.assertEqual((refused.status, word in refused.detail), (status, True), refused)
+
+    def test_a_store_that_cannot_be_read_is_told(self):
+        self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
+        self.assertEqual(self.rig.ask("GET", "/devices/boiler-1/export").status, 503)
+
+    def test_a_store_that_fails_on_the_way_breaks_it_off(self):
+        """The body has no end, so that nobody takes it for the whole."""
+        answer = self.begin()
+        self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
+        self.turn()
+        self.assertTrue(answer.transport.disconnected or answer.transport.disconnecting)
+        self.assertFalse(answer.transport.value().endswith(b"\r\n0\r\n\r\n"))
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+
+async def failing():
+    raise StorageError("the disk is gone")
+
+
+class Tool(ToolTestCase):
+    """smok export"""
+
+    def setUp(self):
+        super().setUp()
+        self.rig.add_boiler()
+        for batch in range(1, 301):
+            self.rig.report(301 - batch, None if batch == 7 else batch, batch)
+        turns = LoopingCall(self.rig.clock.advance, 0)
+        turns.start(0)
+        self.addCleanup(turns.stop)
+        self.place = Path(self.mktemp())
+        self.place.mkdir()
+
+    async def test_to_the_standard_output(self):
+        found = rows_of(await self.accepted("export", "boiler-1", "outside"))
+        self.assertEqual(len(found), 301)
+        self.assertEqual([row[1:] for row in found[6:9]], [
+            ["outside", "0.6", "good"], ["outside", "", "timeout"], ["outside", "0.8", "good"],
+        ])  # fmt: skip
+
+    async def test_to_a_file(self):
+        file = self.place / "x.csv"
+        self.assertEqual(await self.accepted("export", "boiler-1", "--wide", "-o", str(file)), "")
+        found = rows_of(file.read_text())
+        self.assertEqual(found[0], ["time", "outside", "setpoint", "season", "label", "pump"])
+        self.assertEqual((len(found), found[1][1:4]), (301, ["0.1", "55.0", "1"]))
+        self.assertEqual(file.stat().st_mode & 0o777 & 0o600, 0o600)
+
+    async def test_what_breaks_off_leaves_what_was_there(self):
+        """Half a file never gets the name of a whole one."""
+        file = self.place / "x.csv"
+        file.write_text("before")
+        self.rig.store.reports = self.fail_later(self.rig.store.reports)
+        code, text = await self.refused("export", "boiler-1", "-o", str(file))
+        self.assertEqual(code, 3)
+        self.assertIn("took the request and broke off", text)
+        self.assertEqual([path.name for path in self.place.iterdir()], ["x.csv"])
+        self.assertEqual(file.read_text(), "before")
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def fail_later(self, reports):
+        """The second hour is not there. All is made to look like two hours."""
+        self.rig.report(7200, 1, 400)
+        asked = []
+
+        def some(*arguments):
+            asked.append(arguments)
+            return reports(*arguments) if len(asked) == 1 else Deferred.fromCoroutine(failing())
+
+        return some
+
+    async def test_a_file_that_cannot_be_written(self):
+        file = self.place / "no" / "x.csv"
+        text = f"{file}: cannot be written: No such file or directory"
+        self.assertEqual(await self.refused("export", "boiler-1", "-o", str(file)), (2, text))
+
+    async def test_parquet_long(self):
+        """Times, numbers and words of their own types; groups of rows are bounded."""
+        from pyarrow.parquet import ParquetFile
+
+        self.patch(parquet, "ROWS_A_GROUP", 200)
+        file = self.place / "x.parquet"
+        await self.accepted("export", "boiler-1", "outside", "--raw", "--format", "parquet", "-o", str(file))
+        found = ParquetFile(file)
+        self.assertEqual(found.num_row_groups, 2)
+        table = found.read().to_pydict()
+        self.assertEqual(list(table), ["time", "point", "value", "text", "quality", "raw"])
+        self.assertEqual(table["value"][5:8], [0.6, None, 0.8])
+        self.assertEqual(table["quality"][5:8], ["good", "timeout", "good"])
+        self.assertEqual(int(table["time"][0].timestamp() * 1e6), NOW_US - 300_000_000)
+
+    async def test_parquet_wide(self):
+        from pyarrow.parquet import read_table
+
+        file = self.place / "x.parquet"
+        await self.accepted("export", "boiler-1", "--wide", "--format", "parquet", "-o", str(file))
+        table = read_table(file)
+        kinds = {field.name: str(field.type) for field in table.schema}
+        self.assertEqual((kinds["time"], kinds["outside"], kinds["pump"], kinds["label"]),
+                         ("timestamp[ms, tz=UTC]", "double", "bool", "string"))  # fmt: skip
+        self.assertEqual(table.column("outside").to_pylist()[5:8], [0.6, None, 0.8])
+
+    async def test_parquet_without_pyarrow(self):
+        with mock.patch.dict("sys.modules", {"pyarrow": None}):
+            file = str(self.place / "x.parquet")
+            ran = await self.refused("export", "boiler-1", "--format", "parquet", "-o", file)
+        text = "a Parquet file needs pyarrow, which is not there: pip install 'smok-twisted[parquet]'"
+        self.assertEqual(ran, (2, text))
+        self.assertEqual(list(self.place.iterdir()), [])
+
+    async def test_parquet_to_nowhere(self):
+        text = "a Parquet file is not for the standard output: name a file by -o FILE"
+        self.assertEqual(await self.refused("export", "boiler-1", "--format", "parquet"), (2, text))

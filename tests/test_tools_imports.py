@@ -1,0 +1,274 @@
+"""Promise: what another system kept becomes history here, each value once and exactly, or it is said why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from twisted.internet.task import LoopingCall
+from twisted.trial.unittest import SynchronousTestCase
+
+from smok_twisted.clock import rfc3339
+from smok_twisted.errors import StorageAway, UserError
+from smok_twisted.history.packing import packed
+from smok_twisted.storage.records import HOUR_US
+from smok_twisted.tools import imports as module
+from smok_twisted.tools.csv_history import Form, Table
+
+from .tools_rig import ToolTestCase
+from .web_rig import BOILER, NOW_US, Rig
+
+POINTS = ("outside", "flow")
+START_MS = 1_700_000_000_000
+
+
+def cells(text, **form):
+    return list(Table(text.splitlines(keepends=True), POINTS, Form(**form)).cells())
+
+
+class Csv(SynchronousTestCase):
+    """What a file says."""
+
+    def times(self, *texts, zone=None):
+        zone = ZoneInfo(zone) if zone else None
+        found = cells("time,flow\n" + "".join(f"{text},1\n" for text in texts), zone=zone)
+        return [cell.problem or rfc3339(cell.time_us) for cell in found]
+
+    def test_times_that_name_their_zone(self):
+        texts = ("2026-01-31T12:00:00Z", "2026-01-31 13:00:00.25+01:00", "1769860800", "1769860800123", "1769860800.5")
+        seconds = ("00.000", "00.250", "00.000", "00.123", "00.500")
+        self.assertEqual(self.times(*texts), [f"2026-01-31T12:00:{second}Z" for second in seconds])
+
+    def test_times_of_a_zone(self):
+        """In autumn an hour comes twice, in spring one does not come."""
+        found = self.times("2026-07-01 12:00", "2026-07-01T12:00:30", "2026-07-02", zone="Europe/Warsaw")
+        self.assertEqual(found, ["2026-07-01T10:00:00.000Z", "2026-07-01T10:00:30.000Z", "2026-07-01T22:00:00.000Z"])
+        twice = ["2026-10-25 01:30", *["2026-10-25 02:00", "2026-10-25 02:30"] * 2, "2026-10-25 03:00"]
+        found = [text[11:16] for text in self.times(*twice, zone="Europe/Warsaw")]
+        self.assertEqual(found, ["23:30", "00:00", "00:30", "01:00", "01:30", "02:00"])
+        text = "time,point,value\n2026-10-25 02:00,flow,1\n2026-10-25 02:00,outside,1\n"
+        found = cells(text, zone=ZoneInfo("Europe/Warsaw"))
+        self.assertEqual(len({cell.time_us for cell in found}), 1)
+        [text] = self.times("2026-03-29 02:30", zone="Europe/Warsaw")
+        self.assertIn("does not exist: clocks were put forward then", text)
+
+    def test_times_that_are_none(self):
+        said = self.times("yesterday", "2026-07-01 12:00", "")
+        self.assertIn("the time 'yesterday' is not accepted: RFC 3339, YYYY-MM-DD HH:MM[:SS] with --timezone", said[0])
+        self.assertIn("names no zone: give --timezone", said[1])
+        self.assertIn("is not accepted", said[2])
+
+    def test_columns(self):
+        """By name, by option, or a line for each value; what separates them is found."""
+        for text, form in (
+            ("Time;flow;outside\n1700000000;1,5;-4,1\n", {"decimal_comma": True}),
+            ("\ufefftimestamp\tflow\toutside\n1700000000\t1.5\t-4.1\n", {}),
+            ("T out,when,flow\n-4.1,1700000000,1.5\n", {"columns": {"T out": "outside"}, "time_column": "when"}),
+            ("time,point,value,quality\n1700000000,outside,-4.1,good\n1700000000,flow,1.5,good\n", {}),
+        ):
+            found = {(cell.point, cell.time_us, cell.value) for cell in cells(text, **form)}
+            time_us = START_MS * 1000
+            self.assertEqual(found, {("outside", time_us, -4.1), ("flow", time_us, 1.5)}, text)
+
+    def test_values(self):
+        """Whole numbers stay whole, empty cells are no values, texts stay texts."""
+        text = "time,flow,other\n1700000000,7,1\n1700000001,,\n1700000002,true\n1700000003,on\n"
+        self.assertEqual([repr(cell.value) for cell in cells(text)], ["7", "True", "'on'"])
+
+    def test_files_that_lead_nowhere(self):
+        for text, form, word in (
+            ("", {}, "none of the columns (none) is called time"),
+            ("a,b\n", {}, "none of the columns a, b is called time: name it by --time-column"),
+            ("time,b\n", {}, "no column is called like a point of the device (outside, flow)"),
+            ("time,b\n", {"columns": {"c": "flow"}}, "there is no column 'c'; the file has time, b"),
+            ("time,b\n", {"columns": {"b": "x"}}, "there is no point 'x'; the device has outside, flow"),
+            ("time,b\n", {"time_column": "when"}, "there is no column 'when'"),
+        ):
+            with self.assertRaises(UserError) as raised:
+                cells(text, **form)
+            self.assertIn(word, str(raised.exception))
+
+
+class Api(SynchronousTestCase):
+    """POST /devices/{id}/history"""
+
+    def setUp(self):
+        self.rig = Rig()
+        self.rig.add_boiler()
+        self.device = self.rig.registry.find("boiler-1")
+
+    def post(self, point, *values, rounds=False, **changes):
+        body = {"point": point, "time": [START_MS + 60_000 * n for n in range(len(values))], "value": list(values)}
+        return self.rig.ask("POST", "/devices/boiler-1/history", body | {"round": rounds} | changes)
+
+    def series(self, point):
+        span = f"from={rfc3339(START_MS * 1000)}&to={rfc3339(START_MS * 1000 + HOUR_US)}"
+        return self.rig.ask("GET", f"/devices/boiler-1/series?point={point}&{span}").json["value"]
+
+    def test_becomes_history(self):
+        said = self.post("outside", -4.1, 0, 21.3).json
+        self.assertEqual(said, {"stored": 3, "there": 0, "refused": 0, "rounded": 0, "reasons": []})
+        self.assertEqual(self.series("outside"), [-4.1, 0, 21.3])
+        self.assertEqual(self.series("setpoint"), [])
+        self.post("season", "winter", 0)
+        self.post("label", "ab", "c")
+        self.post("pump", True, False)
+        found = [self.series(name) for name in ("season", "label", "pump")]
+        self.assertEqual(found, [[1, 0], ["ab", "c"], [True, False]])
+
+    def test_the_same_again_changes_nothing(self):
+        """Not even when the log has been packed and has forgotten it; what is new is stored."""
+        self.post("outside", 1, 2)
+        before = self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result
+        self.assertEqual(self.post("outside", 1, 2, 3).json["stored"], 1)
+        self.assertEqual(self.post("outside", 9, 9, 9).json["there"], 3)
+        self.assertEqual(self.series("outside"), [1, 2, 3])
+        self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result[:2], before)
+        self.pack()
+        self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result, [])
+        self.assertEqual(self.post("outside", 1, 2, 3, 4).json["stored"], 1)
+        self.assertEqual(self.series("outside"), [1, 2, 3, 4])
+
+    def pack(self):
+        """All of it; the log forgets."""
+        store, device_id = self.rig.store, self.device.record.device_id
+        for one in store.unpacked(0, 1 << 40).result:
+            log = store.reports(device_id, one.hour * HOUR_US, (one.hour + 1) * HOUR_US).result
+            store.save_packed(packed(one, log, None, None, self.device.views), one.mark)
+        store.forget(device_id, 1 << 62, 0)
+
+    def test_is_beside_what_the_device_has_read(self):
+        """It never displaces a report, a newer value or the cursor, and is never taken for one."""
+        self.rig.report(10, 41, batch=1)
+        data = self.rig.store.data.devices[self.device.record.device_id]
+        cursor, latest = data.cursor, dict(data.latest)
+        time = (NOW_US - 10_000_000) // 1000
+        self.assertEqual(self.post("outside", 7, time=[time]).json["stored"], 1)
+        self.assertEqual((data.cursor, {key: data.latest[key] for key in latest}), (cursor, latest))
+        self.assertEqual(len(data.reports), 2)
+        value = self.rig.ask("GET", "/devices/boiler-1/values").json["values"][0]["value"]
+        self.assertEqual(value, 4.1)
+
+    def test_two_points_of_one_moment(self):
+        """Neither is taken for the other."""
+        self.post("outside", 1)
+        self.assertEqual(self.post("setpoint", 2).json["stored"], 1)
+        self.assertEqual((self.series("outside"), self.series("setpoint")), ([1], [2]))
+
+    def test_what_has_no_raw_value(self):
+        """It is refused with the reason, or rounded when that was asked for; both are counted."""
+        said = self.post("outside", 4.14, 1, "warm", 99999, -4.16).json
+        self.assertEqual((said["stored"], said["refused"]), (1, 4))
+        self.assertIn("4.14 has no raw value, the two nearest that have one", said["reasons"][0]["reason"])
+        self.assertEqual([one["index"] for one in said["reasons"]], [0, 2, 3, 4])
+        said = self.post("outside", 4.14, 1, "warm", 99999, -4.16, rounds=True).json
+        self.assertEqual((said["stored"], said["there"], said["refused"], said["rounded"]), (2, 1, 2, 2))
+        self.assertEqual(self.series("outside"), [4.1, 1, None, -4.2])
+
+    def test_what_is_not_accepted(self):
+        for point, values, changes, status, word in (
+            ("nothing", [1], {}, 404, "there is no point 'nothing'"),
+            ("doorbell", [1], {}, 422, "is not read"),
+            ("outside", [1], {"time": []}, 400, "time has 0 entries and value has 1"),
+            ("outside", [1], {"time": [-1]}, 422, "time is not accepted"),
+            ("outside", [None], {}, 400, "value"),
+            ("outside", [1] * 1001, {}, 422, "up to 1000 times"),
+        ):
+            answer = self.post(point, *values, **changes)
+            self.assertEqual((answer.status, word in answer.detail), (status, True), answer)
+
+    def test_a_bit_of_a_register_is_refused(self):
+        """Its other bits would be made up."""
+        text = BOILER + '[[point]]\nname = "flag"\nregister = "holding"\naddress = 31\ntype = "BOOL"\nbit = 3\n'
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        self.assertIn("is a bit of a register", self.post("flag", True).detail)
+
+    def test_is_for_the_administrator_and_audited(self):
+        body = {"point": "outside", "time": [], "value": []}
+        self.assertEqual(self.rig.ask("POST", "/devices/boiler-1/history", body, token=None).status, 401)
+        self.post("outside", 1, 2)
+        [entry] = [one for one in self.rig.ask("GET", "/audit").json["audit"] if one["action"] == "history-import"]
+        self.assertEqual((entry["who"], entry["detail"]), ("admin", {"point": "outside", "stored": 2}))
+
+    def test_the_device_keeps_its_plan(self):
+        """What is imported has plans of its own, also after a restart."""
+        wanted = self.device.wanted
+        self.post("outside", 1)
+        self.post("outside", 1, 2)
+        self.assertEqual((self.device.wanted, len(self.device.views)), (wanted, 2))
+        again = Rig(self.rig.store.data)
+        self.assertEqual(again.registry.find("boiler-1").wanted, wanted)
+
+
+class Tool(ToolTestCase):
+    """smok import"""
+
+    def setUp(self):
+        super().setUp()
+        self.rig.add_boiler()
+        self.patch(module, "PAGE", 40)
+        turns = LoopingCall(self.rig.clock.advance, 0)
+        turns.start(0)
+        self.addCleanup(turns.stop)
+        self.file = Path(self.mktemp())
+
+    def write(self, *rows, head="time,outside,setpoint,other"):
+        self.file.write_text("\n".join([head, *rows]) + "\n")
+
+    async def test_a_file(self):
+        self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
+        left_out = "columns left out, there is no such point: other\n"
+        said = await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual(said, f"{left_out}200 values stored, 0 already there, 0 refused\n")
+        said = await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual(said, f"{left_out}0 values stored, 200 already there, 0 refused\n")
+
+    async def test_there_and_back(self):
+        """What was exported from one device is the same after the import into another."""
+        for batch in range(1, 50):
+            self.rig.report(60 * (50 - batch), batch, batch)
+        exported = await self.accepted("export", "boiler-1", "outside", "setpoint", "season")
+        self.file.write_text(exported)
+        self.rig.ask("POST", "/devices", {"name": "boiler-2", "model": "boiler"})
+        await self.accepted("import", str(self.file), "--device", "boiler-2")
+        again = await self.accepted("export", "boiler-2", "outside", "setpoint", "season")
+        self.assertEqual(sorted(again.splitlines()), sorted(exported.splitlines()))
+
+    async def test_interrupted_and_repeated(self):
+        """Each value is there once."""
+        self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
+        store, count = self.rig.store, []
+        append = store.backfill
+
+        def failing(*arguments):
+            count.append(1)
+            if len(count) == 3:
+                raise StorageAway("the database is away")
+            return append(*arguments)
+
+        self.patch(store, "backfill", failing)
+        code, text = await self.refused("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual(code, 3)
+        self.assertIn("what came until then is stored, the same command again does the rest", text)
+        said = await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.assertIn("120 values stored, 80 already there, 0 refused", said)
+        self.assertEqual(len(store.data.devices[self.rig.registry.find("boiler-1").record.device_id].reports), 200)
+
+    async def test_refusals_are_told_with_their_lines(self):
+        self.write("1700000000,4.14", "never,1", "1700000060,warm", "1700000120,1", head="time,outside")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        lines = ran.out.splitlines()
+        self.assertEqual((ran.code, ran.err, lines[0]), (1, "", "1 values stored, 0 already there, 3 refused"))
+        self.assertEqual(sorted(line.partition(":")[0] for line in lines[1:]), ["line 2", "line 3", "line 4"])
+
+    async def test_what_is_not_accepted(self):
+        self.write("1,1")
+        for options, text in (
+            (("--timezone", "Mars"), "the time zone 'Mars' is not known: a name such as UTC or Europe/Warsaw"),
+            (("--map-columns", "outside"), "'outside' is not accepted: COLUMN=POINT"),
+        ):
+            ran = await self.refused("import", str(self.file), "--device", "boiler-1", *options)
+            self.assertEqual(ran, (2, text))
+        missing = f"{self.file}.no"
+        text = f"{missing}: cannot be read: No such file or directory"
+        self.assertEqual(await self.refused("import", missing, "--device", "boiler-1"), (2, text))
