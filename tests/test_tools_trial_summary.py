@@ -116,5 +116,13 @@ class Command(SynchronousTestCase):
         self.assertEqual(done.returncode, 0)
 
     def test_failures_are_told(self):
-        """A failure is exit status 1."""
-        self.assertEqual(self.run_tool(output_of(TextReporter, "fails")).returncode, 1)
+        """A failure is exit status 1; how each report ends stands beside the sum, where nobody has to look for it."""
+        done = self.run_tool(output_of(TextReporter, "passes", "fails", "errs") + "=" * 79 + "\n[OK]\n" + "-" * 79)
+        self.assertEqual(done.returncode, 1)
+        told, _, closing = done.stdout.partition("Ran 3 tests in ")
+        first, second = told.removeprefix("[...]\n").split("\n[...]\n")
+        for report, wrong, name in ((first, "FailTest", "fails"), (second, "ValueError", "errs")):
+            self.assertIn(f"{wrong}: on purpose", report)
+            self.assertTrue(report.rstrip().endswith(f"Sample.{name}"), report)
+            self.assertLessEqual(len(report.rstrip().splitlines()), 12)
+        self.assertTrue(closing.endswith("1 passed, 2 failed, 0 skipped\n"), closing)

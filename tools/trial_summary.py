@@ -1,7 +1,7 @@
 """Read what trial printed and say it in one line: ``N passed, N failed, N skipped``.
 
-``trial_summary.py FILE...`` prints the closing lines of every run that the files hold, then the sum as the very
-last line. Exit status 1 when something failed or a file holds no finished run.
+``trial_summary.py FILE...`` prints the end of each failure's report and the closing lines of every run that the files
+hold, then the sum as the very last line. Exit status 1 when something failed or a file holds no finished run.
 
 Trial ends a run with ``Ran 7 tests in 0.1s`` and, after an empty line, ``PASSED`` or ``FAILED`` with the numbers that
 are not 0 in brackets. A test that is marked todo counts as skipped when it fails, as passed when it passes: trial
@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 _RAN = re.compile(r"Ran \d+ tests in [\d.]+s")
 _VERDICT = re.compile(r"(?:PASSED|FAILED)(?: \(([\w=, ]+)\))?")
+#: A failure's report, up to the next one or to the closing lines.
+_REPORT = re.compile(r"^={79}\n\[(?:FAIL|ERROR)\]\n(.*?)(?=^={79}$|^-{79}$)", re.MULTILINE | re.DOTALL)
+LINES_OF_A_REPORT = 12
 
 
 class Summary(NamedTuple):
@@ -64,10 +67,17 @@ def total(output: str) -> Summary:
     return Summary(*map(sum, zip(*parts, strict=True)))
 
 
+def reports(output: str) -> list[str]:
+    """How each failure's report ends: what was wrong, and the names of the tests."""
+    return ["\n".join(report.rstrip().splitlines()[-LINES_OF_A_REPORT:]) for report in _REPORT.findall(output)]
+
+
 def main(paths: list[str]) -> int:
     """The exit status."""
     outputs = [Path(path).read_text(encoding="utf-8", errors="replace") for path in paths]
     for output in outputs:
+        for report in reports(output):
+            print(f"[...]\n{report}\n")
         for ran, verdict in closing_lines(output) or [("No run of trial finished", "")]:
             print(f"{ran}\n{verdict or '(it did not finish)'}")
     sums = Summary(*map(sum, zip(*map(total, outputs), strict=True)))
