@@ -31,7 +31,10 @@ reactor: Any = installed_reactor
 SMALL = "INSERT INTO setting (name, text) VALUES (?, ?)"
 ROW = "INSERT INTO bench_row (device, register, time_us, word) VALUES (?, ?, ?, ?)"
 _WINDOW = 256
-_KINDS = ("bare", "bridge", "reports", "chunks", "rows", "batches", "packed", "prepare")
+_KINDS = (
+    *("bare", "bridge", "bridge_together", "reports", "reports_together", "chunks", "rows", "batches", "packed"),
+    *("prepare", "sent"),
+)
 Values = tuple[Any, ...]
 
 
@@ -68,10 +71,24 @@ class Writer:
         """The same rows through our bridge, as many at once."""
         return self._through_bridge(SMALL, _small(count))
 
+    def bridge_together(self, count: int) -> int:
+        """The same rows again, up to ten a request."""
+        return self._through_bridge(SMALL, _small(count), travels_together=True)
+
     def reports(self, count: int) -> int:
-        """Reports as the daemon writes them at once, one a request."""
-        some = itertools.islice(self._reports, count)
-        return self._through_bridge(INSERT_REPORT, (values_of(1, report) for report in some))
+        """Reports, one a request: as the daemon writes them when few come."""
+        return self._through_bridge(INSERT_REPORT, self._rows_of_reports(count))
+
+    def reports_together(self, count: int) -> int:
+        """Reports as the daemon writes them when many come: up to ten a request."""
+        return self._through_bridge(INSERT_REPORT, self._rows_of_reports(count), travels_together=True)
+
+    def sent(self, count: int) -> int:
+        """Requests of our bridge until now."""
+        return self._bridge.tally.sent
+
+    def _rows_of_reports(self, count: int) -> Iterator[Values]:
+        return (values_of(1, report) for report in itertools.islice(self._reports, count))
 
     def chunks(self, count: int) -> int:
         """Hours, packed as the daemon packs them, one a request."""
@@ -126,8 +143,9 @@ class Writer:
             raise failed[0]
         return count
 
-    def _through_bridge(self, cql: str, values: Iterable[Values]) -> int:
-        done: int = blockingCallFromThread(reactor, self._chains, Statement(cql), iter(values))
+    def _through_bridge(self, cql: str, values: Iterable[Values], travels_together: bool = False) -> int:
+        statement = Statement(cql, travels_together=travels_together)
+        done: int = blockingCallFromThread(reactor, self._chains, statement, iter(values))
         return done
 
     def _chains(self, statement: Statement, values: Iterator[Values]) -> Deferred[int]:

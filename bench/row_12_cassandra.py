@@ -31,12 +31,24 @@ class _Kind(NamedTuple):
     target: int | None = None
 
 
+class _Speed(NamedTuple):
+    """What was measured of a kind."""
+
+    samples: float  #: a CPU second
+    requests: float  #: per 1,000 samples
+
+
 _KINDS = {
     "reports": _Kind("a report a row", 4000, REGISTERS, "report", 150_000),
+    "reports_together": _Kind("a report a row, up to ten a request", 4000, REGISTERS, "report", 150_000),
     "chunks": _Kind("chunks of an hour", 400, SAMPLES_AN_HOUR, "chunk", 500_000),
     "rows": _Kind("a row a sample, one by one", 8000, 1, "bench_row"),
     "batches": _Kind("a row a sample, batches of 20", 1000, REGISTERS, "bench_row"),
 }
+
+
+#: How our bridge is asked; the bare driver is asked one by one beside each.
+_ADAPTERS = {"bridge": "one a request", "bridge_together": "up to ten a request"}
 
 
 def measure() -> list[Row]:
@@ -50,21 +62,19 @@ def _measure(node: Cluster) -> list[Row]:
         "PRIMARY KEY ((device, register), time_us))"
     )
     with subject("writer", KEYSPACE, node.addresses[0], module="bench.cassandra") as writer:
-        adapter = _adapter(writer)
+        adapters = [_adapter(writer, kind, how) for kind, how in _ADAPTERS.items()]
         speeds = {kind: _speed(writer, kind) for kind in _KINDS}
     octets = {table: octets_on_disk(node, table) / _samples(table) for table in ("report", "chunk", "bench_row")}
-    return [adapter, *(_row(kind, speeds, octets) for kind in _KINDS)]
+    return [*adapters, *(_row(kind, speeds, octets) for kind in _KINDS)]
 
 
-def _adapter(writer: Subject) -> Row:
-    for kind in ("bare", "bridge"):
-        _seconds(writer, kind, _WRITES // 4)
-    beside = of_pairs(
-        [(_seconds(writer, "bridge", _WRITES), _seconds(writer, "bare", _WRITES)) for _ in range(_ROUNDS)]
-    )
+def _adapter(writer: Subject, kind: str, how: str) -> Row:
+    for each in ("bare", kind):
+        _seconds(writer, each, _WRITES // 4)
+    beside = of_pairs([(_seconds(writer, kind, _WRITES), _seconds(writer, "bare", _WRITES)) for _ in range(_ROUNDS)])
     return Row(
         12,
-        f"{_WRITES:,} small writes to Cassandra, CPU of each",
+        f"{_WRITES:,} small writes to Cassandra, {how}, CPU of each",
         "<= 1.1x the driver",
         _microseconds(beside.ours),
         f"bare driver {_microseconds(beside.reference)}",
@@ -73,16 +83,17 @@ def _adapter(writer: Subject) -> Row:
     )
 
 
-def _row(kind: str, speeds: dict[str, float], octets: dict[str, float]) -> Row:
-    name, _, samples, table, target = _KINDS[kind]
-    speed = speeds[kind]
+def _row(kind: str, speeds: dict[str, _Speed], octets: dict[str, float]) -> Row:
+    name, _, _, table, target = _KINDS[kind]
+    speed, requests = speeds[kind]
+    rows = speeds["rows"].samples
     return Row(
         12,
-        f"samples a CPU second to Cassandra: {name}; {1000 / samples:,.4g} requests per 1,000 samples",
+        f"samples a CPU second to Cassandra: {name}; {requests:,.4g} requests per 1,000 samples",
         f">= {target:,}" if target else "",
         f"{speed:,.0f}; {octets[table]:.3g} octets each on disk",
-        f"a row a sample {speeds['rows']:,.0f}; {octets['bench_row']:.3g} octets" if target else "",
-        speed / speeds["rows"] if target else None,
+        f"a row a sample {rows:,.0f}; {octets['bench_row']:.3g} octets" if target else "",
+        speed / rows if target else None,
         at_least(speed, target) if target else "for comparison",
     )
 
@@ -92,9 +103,12 @@ def _samples(table: str) -> int:
     return sum((_ROUNDS + 1) * one.writes * one.samples for one in _KINDS.values() if one.table == table)
 
 
-def _speed(writer: Subject, kind: str) -> float:
-    one = _KINDS[kind]
-    return one.samples / median([_prepared(writer, kind) for _ in range(_ROUNDS + 1)][1:])
+def _speed(writer: Subject, kind: str) -> _Speed:
+    one, before = _KINDS[kind], int(writer.ask("sent 0"))
+    seconds = median([_prepared(writer, kind) for _ in range(_ROUNDS + 1)][1:])
+    writes = (_ROUNDS + 1) * one.writes
+    sent = int(writer.ask("sent 0")) - before or writes  # the bare driver sends each by itself
+    return _Speed(one.samples / seconds, 1000 * sent / (writes * one.samples))
 
 
 def _prepared(writer: Subject, kind: str) -> float:

@@ -15,7 +15,7 @@ from smok_twisted.storage.cassandra.bridge import Bridge, Options, Refused, Stat
 from smok_twisted.storage.cassandra.driver import DriverSession
 
 NODES = tuple(sys.argv[1:])
-INSERT = Statement("INSERT INTO reading (meter, day, value) VALUES (?, ?, ?)")
+INSERT = Statement("INSERT INTO reading (meter, day, value) VALUES (?, ?, ?)", travels_together=True)
 SELECT = Statement("SELECT day, value FROM reading WHERE meter = ?")
 
 

@@ -56,8 +56,14 @@ class ManualReactor(Clock):
 class Asked:
     """One request that the driver was given."""
 
-    def __init__(self, cql, values, done, whose):
-        self.cql, self.values, self.done, self.whose = cql, values, done, whose
+    def __init__(self, cql, rows, done, whose):
+        self.cql, self.rows, self.done, self.whose = cql, rows, done, whose
+
+    @property
+    def values(self):
+        """Of the only row."""
+        [values] = self.rows
+        return values
 
     def answered(self, *rows):
         self.done(self.whose, list(rows), None)
@@ -90,10 +96,11 @@ class ManualSession:
         self.prepared.append(cql)
         return cql
 
-    def ask(self, prepared, values, done, whose):
-        if "does not fit" in values:
+    def ask(self, prepared, rows, done, whose):
+        if any("does not fit" in values for values in rows):
             raise TypeError("it does not fit")
-        self.asked.append(Asked(prepared, values, done, whose))
+        self.tally.sent += 1
+        self.asked.append(Asked(prepared, rows, done, whose))
 
     def close(self):
         self.closed += 1

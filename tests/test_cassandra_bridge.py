@@ -12,6 +12,8 @@ from smok_twisted.storage.writer import Marks
 from .bridge_rig import INSERT, BridgeRig
 
 MARKS = Marks(2, 4, 8)
+ROW = Statement("INSERT a row", travels_together=True)
+OTHER_ROW = ROW._replace(cql="INSERT another")
 
 
 class Windows(SynchronousTestCase):
@@ -24,7 +26,7 @@ class Windows(SynchronousTestCase):
         return window
 
     def taken(self, window: Window) -> list[int]:
-        return [request.values[0] for request in iter(window.take, None)]
+        return [request.values[0] for [request] in iter(window.take, [])]
 
     def test_the_living_first(self):
         """Each class in its order; the background has a quarter of the window, however much room there is."""
@@ -35,16 +37,123 @@ class Windows(SynchronousTestCase):
     def test_the_smallest_window(self):
         """The background gets its turn even there."""
         window = self.window(1, BACKGROUND, BACKGROUND)
-        first = window.take()
-        self.assertIsNone(window.take())
+        [first] = window.take()
+        self.assertEqual(window.take(), [])
         self.assertTrue(window.back(first))
         self.assertEqual(self.taken(window), [1])
 
     def test_back_once(self):
         """What came back twice counts once."""
         window = self.window(4, BACKGROUND)
-        request = window.take()
+        [request] = window.take()
         self.assertEqual([window.back(request), window.back(request), window.in_flight], [True, False, 0])
+
+
+    def together(self, size: int, *values: tuple[object, ...]) -> list[list[object]]:
+        """The first value of each row, in the requests in which they go out."""
+        window = Window(size, Marks(1, 4, 100))
+        for row in values:
+            window.add(Request(ROW, row, None, 0.0))
+        return [[request.values[0] for request in one] for one in iter(window.take, [])]
+
+    def test_together(self):
+        """Ten rows at most, of 4,000 octets at most, and never more than the window has room for."""
+        rows = [(number,) for number in range(23)]
+        self.assertEqual([len(one) for one in self.together(256, *rows)], [10, 10, 3])
+        self.assertEqual([len(one) for one in self.together(12, *rows)], [10, 2])
+        octets = [(1, bytes(2000)), (2, bytes(2000)), (3, bytes(1)), (4, bytes(9000)), (5, bytes(3999))]
+        self.assertEqual(self.together(256, *octets), [[1, 2], [3], [4], [5]])
+
+    def test_only_its_kind(self):
+        """What does not travel goes by itself, at its place; so does a row for another table."""
+        window = Window(256, Marks(1, 4, 100))
+        for statement in (ROW, ROW, INSERT, INSERT, ROW, OTHER_ROW, ROW):
+            window.add(Request(statement, (), None, 0.0))
+        self.assertEqual([len(one) for one in iter(window.take, [])], [2, 1, 1, 1, 1, 1])
+
+
+class Together(SynchronousTestCase):
+    """Rows that are written in one turn of the loop are one request; each has its own answer."""
+
+    def setUp(self):
+        self.rig = BridgeRig.up()
+        self.rig.bridge.execute(ROW, "first").addErrback(lambda failure: failure)
+        self.turn()
+        self.rig.session.asked.pop().answered()
+        self.turn()
+        self.rig.session.asked.clear()
+        self.rig.outcomes.clear()
+
+    def turn(self):
+        self.rig.reactor.advance(0)
+        self.rig.reactor.work()
+
+    def written(self, *values):
+        """The answers, of rows that are on their way."""
+        answers = [self.rig.bridge.execute(ROW, value) for value in values]
+        self.turn()
+        return answers
+
+    def rows(self):
+        """Of each request, the values of each row."""
+        return [[value for (value,) in one.rows] for one in self.rig.session.asked]
+
+    def test_one_request(self):
+        """All are done when it is; what is asked in the next turn is another."""
+        first = self.written(*range(10))
+        second = self.written(10)
+        self.assertEqual(self.rows(), [list(range(10)), [10]])
+        self.assertEqual(self.rig.bridge.in_flight, 11)
+        self.rig.session.asked[0].answered()
+        self.turn()
+        self.assertEqual([self.successResultOf(one) for one in first], [[]] * 10)
+        self.assertNoResult(second[0])
+        self.assertEqual(self.rig.bridge.in_flight, 1)
+        self.assertEqual(self.rig.outcomes, ["ok"] * 10)
+
+    def test_one_is_refused(self):
+        """Then each is asked by itself: the others are written, and it alone is refused."""
+        answers = self.written("a", "bad", "c")
+        self.rig.fail(Refused("no"), 0)
+        self.assertEqual(self.rows()[1:], [["a"], ["bad"], ["c"]])
+        for one in self.rig.session.asked[1:]:
+            one.failed(Refused("no")) if one.values == ("bad",) else one.answered()
+        self.turn()
+        self.failureResultOf(answers.pop(1), Refused)
+        self.assertEqual([self.successResultOf(one) for one in answers], [[], []])
+        self.assertEqual(self.rig.bridge.in_flight, 0)
+
+    def test_one_does_not_fit(self):
+        """What cannot even be sent takes nobody along."""
+        answers = self.written("a", "does not fit", "c")
+        self.failureResultOf(answers[1], Refused)
+        self.assertEqual(self.rows(), [["a"], ["c"]])
+
+    def test_nobody_knows(self):
+        """Of none of them; and it is one silence, not ten."""
+        for answer in self.written(*range(10)):
+            answer.addErrback(lambda failure: failure.trap(Unknown))
+        self.rig.fail(Unknown("slow"))
+        self.assertEqual(self.rig.outcomes, ["unknown"] * 10)
+        self.assertTrue(self.rig.bridge.is_up)
+
+    def test_nobody_is_there(self):
+        """All hear of it, also who was not sent yet."""
+        answers = self.written(1, 2)
+        late = self.rig.bridge.execute(ROW, 3)
+        self.rig.fail(StorageAway("nobody"))
+        for answer in (*answers, late):
+            self.failureResultOf(answer, StorageAway)
+        self.turn()
+        self.assertEqual(self.rows(), [[1, 2]])
+
+    def test_closed_meanwhile(self):
+        """Nothing is sent any more, nothing is left to be called."""
+        late = self.rig.bridge.execute(ROW, 1)
+        self.rig.bridge.close()
+        self.rig.reactor.work()
+        self.failureResultOf(late, StorageAway)
+        self.assertEqual((self.rig.reactor.getDelayedCalls(), self.rows()), ([], []))
 
 
 class Order(SynchronousTestCase):

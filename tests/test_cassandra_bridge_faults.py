@@ -9,7 +9,7 @@ import uuid
 from contextlib import closing
 
 from cassandra.connection import Connection
-from cassandra.protocol import ExecuteMessage
+from cassandra.protocol import BatchMessage, ExecuteMessage
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from smok_twisted.errors import StorageAway, StorageError
-from smok_twisted.storage.cassandra.bridge import Bridge, Statement, all_of
+from smok_twisted.storage.cassandra.bridge import Bridge, Refused, Statement, all_of
 from smok_twisted.storage.cassandra.driver import DriverSession
 from smok_twisted.storage.cassandra.options import Options
 
@@ -25,6 +25,7 @@ from .cassandra_shared import shared_cluster
 
 COUNT = 2000
 INSERT = Statement("INSERT INTO row (id, value) VALUES (?, ?)")
+TOGETHER = INSERT._replace(travels_together=True)
 SELECT = Statement("SELECT id, value FROM row")
 SELECT_ONE = Statement("SELECT value FROM row WHERE id = ?")
 PROBE = Statement("SELECT value FROM row WHERE id = -1")
@@ -59,13 +60,15 @@ class Faults(TestCase):
         send = Connection.send_msg
 
         def counted(connection, message, *others, **more):
-            self.sent += isinstance(message, ExecuteMessage)
+            self.sent += isinstance(message, (BatchMessage, ExecuteMessage))
             return send(connection, message, *others, **more)
 
         self.patch(Connection, "send_msg", counted)
 
     def write(self, numbers) -> Deferred[list]:
-        return all_of([self.bridge.execute(INSERT, number, number) for number in numbers])
+        """By hundreds: one by one, and together."""
+        ways = (INSERT, TOGETHER)
+        return all_of([self.bridge.execute(ways[number // 100 % 2], number, number) for number in numbers])
 
     async def until(self, true, what: str) -> None:
         for _ in range(1200):
@@ -88,6 +91,20 @@ class Faults(TestCase):
         self.assertLess(self.sent, 3 * COUNT)  # who hears nothing for half a second asks another node: no storm
         rows = await all_of([self.bridge.execute(SELECT_ONE, number) for number in range(COUNT)])
         self.assertEqual(rows, [[(number,)] for number in range(COUNT)])
+
+    async def test_together(self) -> None:
+        """Ten rows to a request; one that Cassandra refuses takes nobody along."""
+        await self.bridge.connect()
+        await self.write(range(100, 101))
+        self.sent = 0
+        await self.write(range(100, 200))
+        self.assertLess(self.sent, 20)  # not 10: of 64 that may be on their way the last four go alone
+        answers = [self.bridge.execute(TOGETHER, key, 1) for key in (1, None, 3)]  # no key: no row
+        await answers[0]
+        await answers[2]
+        await self.assertFailure(answers[1], Refused)
+        rows = await self.bridge.execute(SELECT)
+        self.assertEqual(sorted(rows), [(1, 1), (3, 1), *((number, number) for number in range(100, 200))])
 
     async def test_a_node_is_killed(self) -> None:
         """In the middle of writing; that others were asked instead is counted."""

@@ -52,9 +52,9 @@ class Session:
 class Asking(SynchronousTestCase):
     def asked(self, *pages: list[int]):
         session = DriverSession.__new__(DriverSession)
-        session._session = Session(list(pages))
+        session._session, session.tally = Session(list(pages)), Tally()
         told = []
-        session.ask("a statement", (), lambda *answer: told.append(answer), "Ola")
+        session.ask("a statement", [()], lambda *answer: told.append(answer), "Ola")
         return session._session.futures, told
 
     def test_pages(self):

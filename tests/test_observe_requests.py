@@ -29,13 +29,14 @@ class Figures(SynchronousTestCase):
         """How often one was not enough: 0 before there is a connection."""
         rig = BridgeRig(observer=self.requests)
         self.requests.watch(rig.bridge)
-        self.assertEqual([self.figure(name) for name in ("retries_total", "speculations_total")], [0, 0])
+        names = ("sent_total", "retries_total", "speculations_total")
+        self.assertEqual([self.figure(name) for name in names], [0, 0, 0])
         rig.bridge.connect()
         rig.reactor.work()
         rig.session.tally.note_failed()
         for _ in range(2):
             rig.session.tally.note_slow()
-        self.assertEqual([self.figure(name) for name in ("retries_total", "speculations_total")], [1, 2])
+        self.assertEqual([self.figure(name) for name in names], [1, 1, 2])  # the probe was sent
 
     def test_outcomes_and_state(self):
         """Each way in which a request ends, how long it took, what is out and what waits."""

@@ -12,6 +12,7 @@ OUTCOMES = ("ok", "unknown", "refused", "away")
 
 
 class _Tally(Protocol):
+    sent: int
     failed: int
     slow: int
 
@@ -64,5 +65,6 @@ class Requests:
         gauge("cassandra_in_flight", "Requests that Cassandra has not answered yet", lambda: bridge.in_flight)
         gauge("cassandra_waiting", "Requests to Cassandra that are not sent yet", lambda: bridge.waiting)
         gauge("cassandra_up", "1 while requests are sent to Cassandra", lambda: bridge.is_up)
+        count("cassandra_sent", "Requests that were sent; several rows may be one", lambda: bridge.tally.sent)
         count("cassandra_retries", "Requests that another node was asked for: one failed", lambda: bridge.tally.failed)
         count("cassandra_speculations", "The same: one was silent for half a second", lambda: bridge.tally.slow)

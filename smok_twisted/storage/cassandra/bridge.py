@@ -39,6 +39,7 @@ class Statement(NamedTuple):
 
     cql: str
     is_idempotent: bool = True
+    travels_together: bool = False  #: several rows may be one request; each is done or not by itself
 
 
 #: Something that only a database with enough nodes can answer. Refused counts as answered: there is no schema yet.
@@ -106,10 +107,11 @@ class Bridge:
         self._circuit = Circuit(chance)
         self._session: Any = None
         self._prepared: dict[Statement, Any] = {}
-        self._preparing: dict[Statement, list[Request]] = {}
-        self._done: deque[tuple[Request, Rows, StorageError | None]] = deque()
+        self._preparing: dict[Statement, list[list[Request]]] = {}
+        self._done: deque[tuple[list[Request], Rows, StorageError | None]] = deque()
         self._is_coming = False
         self._gathering: Any = None
+        self._pumping: Any = None
         self._seeker = Seeker(reactor, self._circuit.next_probe_seconds, self._try, self._found, self._note)
         self._is_closed = False
 
@@ -161,9 +163,9 @@ class Bridge:
         self._end_all(self._window.give_up_out(), Unknown("closed before Cassandra has said whether it was done"))
         yield stopped
         yield self._let_go()  # of one that was being made
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
+        for call in (self._gathering, self._pumping):
+            if call is not None and call.active():
+                call.cancel()
 
     def _let_go(self) -> Deferred[None]:
         session, self._session = self._session, None
@@ -176,7 +178,7 @@ class Bridge:
         if self._is_closed:
             return
         request = self._window.out(Request(self._question, (), Deferred(), self._reactor.seconds()))
-        self._send(request)
+        self._send([request])
         try:
             yield request.answer
         except Refused as refusal:
@@ -227,51 +229,57 @@ class Bridge:
             self._window.add(Request(statement, values, answer, self._reactor.seconds(), priority))
         except StorageError as error:
             return fail(error)
-        self._pump()
+        if statement.travels_together:
+            self._pump_soon()
+        else:
+            self._pump()
         return answer
 
+    def _pump_soon(self) -> None:
+        """When all that is wanted in this turn of the loop has been said: what the journal wrote at once, mostly."""
+        if self._pumping is None or not self._pumping.active():
+            self._pumping = self._reactor.callLater(0, self._pump)
+
     def _pump(self) -> None:
-        while request := self._window.take():
-            self._send(request)
+        while together := self._window.take():
+            self._send(together)
         if self._window.has_crossed():
             self._tell(self.high_water if self._window.is_high else self.low_water)
 
-    def _send(self, request: Request) -> None:
-        prepared = self._prepared.get(request.statement)
+    def _send(self, together: list[Request]) -> None:
+        statement = together[0].statement
+        prepared = self._prepared.get(statement)
         if prepared is not None:
-            self._ask(prepared, request)
-        elif request.statement in self._preparing:
-            self._preparing[request.statement].append(request)
+            self._ask(prepared, together)
+        elif statement in self._preparing:
+            self._preparing[statement].append(together)
         else:
-            self._preparing[request.statement] = [request]
-            preparing = self._in_thread(self._session.prepare, *request.statement)
-            preparing.addBoth(self._is_prepared, request.statement)
+            self._preparing[statement] = [together]
+            preparing = self._in_thread(self._session.prepare, statement.cql, statement.is_idempotent)
+            preparing.addBoth(self._is_prepared, statement)
 
     def _is_prepared(self, result: Any, statement: Statement) -> None:
-        requests = self._preparing.pop(statement)
+        waiting = self._preparing.pop(statement)
         if isinstance(result, Failure):
-            self._end_each(requests, result.value)
+            for together in waiting:
+                self._end(together, [], result.value)
         else:
             self._prepared[statement] = result
-            for request in requests:
-                self._ask(result, request)
+            for together in waiting:
+                self._ask(result, together)
         self._pump()
 
-    def _end_each(self, requests: Iterable[Request], error: Any) -> None:
-        for request in requests:
-            self._ended(request, [], error)
-
-    def _ask(self, prepared: Any, request: Request) -> None:
+    def _ask(self, prepared: Any, together: list[Request]) -> None:
         if self._session is None:
             return  # closed; it is told there
         try:
-            self._session.ask(prepared, request.values, self._came, request)
+            self._session.ask(prepared, [request.values for request in together], self._came, together)
         except Exception as error:  # values that do not fit
-            self._ended(request, [], Refused(f"not sent to Cassandra: {error}"))
+            self._ended(together, [], Refused(f"not sent to Cassandra: {error}"))
 
-    def _came(self, request: Request, rows: Rows, error: StorageError | None) -> None:
+    def _came(self, together: list[Request], rows: Rows, error: StorageError | None) -> None:
         """In a thread of the driver, mostly."""
-        self._done.append((request, rows, error))
+        self._done.append((together, rows, error))
         if not self._is_coming:
             self._is_coming = True
             self._reactor.callFromThread(self._wait_for_more)
@@ -285,26 +293,34 @@ class Bridge:
 
     def _drain(self) -> None:
         """All that have come by now; for later ones there is another call."""
-        self._gathering = None
         self._is_coming = False
         for _ in range(len(self._done)):
             self._ended(*self._done.popleft())
         self._pump()
 
-    def _ended(self, request: Request, rows: Rows, error: StorageError | None) -> None:
-        if not self._window.back(request):
-            return
-        if isinstance(error, StorageAway):
-            is_over = self._circuit.away()
-        elif isinstance(error, Unknown):
-            is_over = self._circuit.silent()
+    def _ended(self, together: list[Request], rows: Rows, error: StorageError | None) -> None:
+        if isinstance(error, Refused) and len(together) > 1:  # one of them is to blame: the others are not refused
+            for request in together:
+                self._send([request])
         else:
-            is_over = False
-            if self.is_up:
-                self._circuit.answered()
-        if is_over and error is not None:
+            self._end(together, rows, error)
+
+    def _end(self, together: list[Request], rows: Rows, error: Any) -> None:
+        out = [request for request in together if self._window.back(request)]
+        if out and self._is_over(error):
             self._went(error)
-        self._answer(request, rows, error)
+        for request in out:
+            self._answer(request, rows, error)
+
+    def _is_over(self, error: StorageError | None) -> bool:
+        """Whether this answer shows that nobody is there any more."""
+        if isinstance(error, StorageAway):
+            return self._circuit.away()
+        if isinstance(error, Unknown):
+            return self._circuit.silent()
+        if self.is_up:
+            self._circuit.answered()
+        return False
 
     def _end_all(self, requests: Iterable[Request], error: StorageError) -> None:
         for request in requests:

@@ -27,7 +27,7 @@ from .rows import (
 #: Of the type int in Cassandra.
 _LARGEST = (1 << 31) - 1
 
-_INSERT_REPORT = Statement(INSERT_REPORT)
+_INSERT_REPORT = Statement(INSERT_REPORT, travels_together=True)
 _SELECT_REPORTS = Statement(SELECT_REPORTS)
 _SELECT_NEWEST = Statement(SELECT_NEWEST)
 _INSERT = {table.name: Statement(table.insert) for table in (CHUNK, SUMMARY)}

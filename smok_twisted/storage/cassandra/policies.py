@@ -11,9 +11,10 @@ _SILENCE_SECONDS = 0.5
 
 
 class Tally:
-    """How often a node was not enough. The driver counts in threads of its own."""
+    """What was asked, and how often one node was not enough. The driver counts in threads of its own."""
 
     def __init__(self) -> None:
+        self.sent = 0  #: requests, each to one node; counted by whoever sends them
         self.failed = 0  #: it failed or refused, and the next one was asked
         self.slow = 0  #: it was silent for half a second, and another one was asked as well
         self._lock = Lock()
