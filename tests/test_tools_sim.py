@@ -31,7 +31,13 @@ class Commands(SynchronousTestCase):
         self.assertIn("--drop-rate", self.refused("--drop-rate", "often"))
         self.assertIn("HOST:PORT", self.refused("--server", "127.0.0.1:0"))
         self.assertIn("a number from 0 to 100", self.refused("--exceptions", "101"))
+        self.assertIn("does not tell a port: name the place by --server", self.refused("--config", self.unix_config()))
         self.assertIn("a network such as 10.0.0.0/8", self.refused("--p24-from", "everywhere"))
+
+    def unix_config(self):
+        config = Path(self.mktemp())
+        config.write_text('[listen]\nsmok4 = "unix:/tmp/smok"\n')
+        return str(config)
 
     def test_p24_is_off_by_default(self):
         """Without a place where a daemon serves it, one sentence says what to set."""
@@ -59,7 +65,7 @@ class BesideADaemon(SynchronousTestCase):
 
     def sim(self, *options):
         command = ("-m", "smok_twisted.tools.main", "sim", "--config", str(self.daemon.config), *options)
-        process = Process(self.folder / "sim.log", *command, "--server", f"127.0.0.1:{self.daemon.smok4}")
+        process = Process(self.folder / "sim.log", *command)
         self.addCleanup(process.end, signal.SIGKILL)
         return process
 

@@ -56,11 +56,11 @@ def suite_of(secret: bytes) -> Suite:
     return suite
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, default_port: int = DEFAULT_PORT) -> Address:
     """``HOST[:PORT]``; an IPv6 address is in brackets when a port follows. Raises UserError."""
     without_port = text.count(":") > 1 and not text.startswith("[")
     match = _ADDRESS.fullmatch(f"[{text}]" if without_port else text)
-    port = int(match["port"] or DEFAULT_PORT) if match else 0
+    port = int(match["port"] or default_port) if match else 0
     if match is None or not 1 <= port <= 0xFFFF:
         raise UserError(f"server address {text!r} is not accepted: HOST or HOST:PORT, port 1..65535")
     return Address(match["name"] or match["v6"], port)

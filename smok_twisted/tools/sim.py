@@ -28,6 +28,7 @@ from .sim_fleet import Fleet, Ledger
 from .sim_resources import check
 from .sim_room import Room
 
+_P24_PORT = 2405
 EXAMPLES = """\
 examples:
   smok sim                                   five boiler rooms, beside a daemon with its defaults
@@ -40,7 +41,7 @@ examples:
 def main(argv: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; then 0. Raises UserError, StorageError, or what ``Client`` raises."""
     args = _parser().parse_args(argv)
-    server, p24_server = parse_address(args.server), _p24_server(args) if args.p24 else None
+    server, p24_server = _server(args), _p24_server(args) if args.p24 else None
     check(args.devices, args.p24, args.volatile)
     client = Client(find_access(args, os.environ))
     state = args.state or find_settings(args).daemon.data_dir / "sim"
@@ -51,10 +52,10 @@ def main(argv: Sequence[str]) -> int:
         ledger = files.enter_context(Ledger(args.ledger)) if args.ledger else None
         fleet = Fleet(installed, args.seed, _faults(args), boiler_time(args.speed, installed.seconds, time.time()))
         fleet.add(identities, server, args.volatile, ledger.note if ledger else None)
-        Logger().info("{count} boiler rooms dial in at {server}", count=len(identities), server=server)
+        Logger().info("boiler rooms that dial in at {server}: {count}", count=len(identities), server=server)
         if p24_server is not None:
             fleet.add_p24(p24_ids, p24_server)
-            Logger().info("{count} of the first generation at {server}", count=len(p24_ids), server=p24_server)
+            Logger().info("those of the first generation at {server}: {count}", count=len(p24_ids), server=p24_server)
         _run(Room(fleet.devices, installed, args.seed, _faults(args), 1 / args.start_rate), installed)
     return 0
 
@@ -77,7 +78,7 @@ def _parser() -> Parser:
         parents=[connection(), debug()],
     )
     add = parser.add_argument
-    add("--server", metavar="HOST[:PORT]", default="127.0.0.1", help="where to dial in (default 127.0.0.1:2406)")
+    add("--server", metavar="HOST[:PORT]", help="where to dial in (default: here, as smok.toml says)")
     add("--devices", metavar="N", type=whole(1, 100_000), default=5, help="how many (default 5)")
     add("--seed", metavar="S", type=whole(0, 2**32), default=1, help="other seed, other weather and faults (default 1)")
     add("--suite", metavar="1|2", type=whole(1, 2), help="cipher suite of devices that are added")
@@ -94,7 +95,7 @@ def _parser() -> Parser:
 def _add_p24(parser: Parser) -> None:
     add = parser.add_argument_group("devices of the first generation").add_argument
     add("--p24", metavar="N", type=whole(0, 100_000), default=0, help="so many more, over P24 (default 0)")
-    add("--p24-server", metavar="HOST:PORT", help="where they dial in (default: what the daemon's smok.toml says)")
+    add("--p24-server", metavar="HOST[:PORT]", help="where they dial in (default: what the daemon's smok.toml says)")
     add("--p24-from", metavar="NETWORK", action="append", type=_network,
         help="where the daemon lets them come from, when they are added (default: this machine)")  # fmt: skip
 
@@ -120,16 +121,25 @@ def _faults(args: Namespace) -> Faults:
     )
 
 
+def _server(args: Namespace) -> Address:
+    if args.server is not None:
+        return parse_address(args.server)
+    endpoint = find_settings(args).listen.smok4
+    if not port_of(endpoint).isdigit():
+        raise UserError(f"[listen] smok4 = {endpoint!r} does not tell a port: name the place by --server HOST:PORT")
+    return parse_address(f"127.0.0.1:{port_of(endpoint)}")
+
+
 def _p24_server(args: Namespace) -> Address:
     if args.p24_server is not None:
-        return parse_address(args.p24_server)
+        return parse_address(args.p24_server, _P24_PORT)
     endpoint = find_settings(args).listen.p24
     if not endpoint:
         raise UserError(
             'a daemon serves P24 only when its smok.toml has [listen] p24 = "tcp:2405": name that file by --config,'
-            " or the place by --p24-server HOST:2405"
+            f" or the place by --p24-server HOST:{_P24_PORT}"
         )
-    return parse_address(f"{parse_address(args.server).host}:{port_of(endpoint)}")
+    return parse_address(f"{_server(args).host}:{port_of(endpoint)}")
 
 
 def _number(least: float, most: float) -> Callable[[str], float]:
