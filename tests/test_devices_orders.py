@@ -103,6 +103,21 @@ class Queue(SynchronousTestCase):
             self.ask(b"x")
         self.assertIn("256 orders wait", str(self.failureResultOf(self.ask(b"x"), NotSent).value))
 
+    def test_cancelled_orders_make_room(self) -> None:
+        """Who gave up does not keep others out, and those that stay keep their order."""
+        self.orders.connected(self.line)
+        self.ask(b"running")
+        first, *given_up, last = [self.ask(b"%d" % number) for number in range(WAITING_AT_MOST)]
+        for order in given_up:
+            order.addErrback(lambda failure: failure.trap(CancelledError))
+            order.cancel()
+        urgent = self.ask(b"urgent", Priority.OPERATOR_WRITE)
+        for _ in range(4):
+            self.line.answer()
+        self.assertEqual(self.line.sent, [b"running", b"urgent", b"0", b"%d" % (WAITING_AT_MOST - 1)])
+        for order in (urgent, first, last):
+            self.successResultOf(order)
+
     def test_a_line_that_answers_at_once(self) -> None:
         """Hundreds of instant answers do not nest."""
         asked: list[bytes] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import heapq
 import itertools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -47,17 +48,22 @@ class Line(Protocol):
 class _Order:
     """One request and who waits for its answer. Sorts by priority, then by age."""
 
-    def __init__(self, rank: tuple[int, int], unit: int, pdu: bytes, timeout_seconds: float) -> None:
+    def __init__(
+        self, rank: tuple[int, int], request: tuple[int, bytes, float], on_abandoned: Callable[[_Order], None]
+    ) -> None:
+        """``request``: what ``Line.execute`` takes. ``on_abandoned``: nobody waits for the answer any more."""
         self.rank = rank
-        self.request = (unit, pdu, timeout_seconds)
+        self.request = request
         self.abandoned = False
         self.answer: Deferred[bytes] = Deferred(self._abandon)
+        self._on_abandoned = on_abandoned
 
     def __lt__(self, other: _Order) -> bool:
         return self.rank < other.rank
 
     def _abandon(self, answer: Deferred[bytes]) -> None:
         self.abandoned = True
+        self._on_abandoned(self)
 
 
 class Orders:
@@ -81,7 +87,7 @@ class Orders:
             return fail(NotSent("the device is not connected; connect it, or give the order an expiry"))
         if len(self._waiting) >= WAITING_AT_MOST:
             return fail(NotSent(f"{WAITING_AT_MOST} orders wait for this device already; try again later"))
-        order = _Order((priority, next(self._age)), unit, pdu, timeout_seconds)
+        order = _Order((priority, next(self._age)), (unit, pdu, timeout_seconds), self._take_out)
         heapq.heappush(self._waiting, order)
         self._pump()
         return order.answer
@@ -109,11 +115,16 @@ class Orders:
         try:
             while self._line is not None and len(self._running) < self._at_once and self._waiting:
                 order = heapq.heappop(self._waiting)
-                if not order.abandoned:
-                    self._running.append(order)
-                    self._line.execute(*order.request).addBoth(self._answered, order)
+                self._running.append(order)
+                self._line.execute(*order.request).addBoth(self._answered, order)
         finally:
             self._pumping = False
+
+    def _take_out(self, order: _Order) -> None:
+        """It is not sent, and makes room; one that was sent already goes on."""
+        if order in self._waiting:
+            self._waiting.remove(order)
+            heapq.heapify(self._waiting)
 
     def _answered(self, result: Any, order: _Order) -> None:
         if order in self._running:
