@@ -98,7 +98,7 @@ bench:            ## our layers beside their references: one table, and the plot
 	@$(python) -m bench --into $(PLOTS)
 
 docs:             ## the documentation, into docs/_build/html; any warning is an error
-	$(prepare) docs
+	$(prepare) docs cassandra
 	$(python) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	$(python) -m towncrier build --draft
 

@@ -1,6 +1,6 @@
 """Cassandra for a Twisted application that wants nothing else of ours: Deferreds, and an end to asking nobody.
 
-Run it: python examples/only_cassandra.py 127.0.0.1 (`make cassandra` starts one there)
+Run it: python examples/only_cassandra.py (`make cassandra` starts one on this machine), or with the nodes' addresses
 """
 
 import sys
@@ -14,7 +14,7 @@ from smok_twisted.errors import StorageAway
 from smok_twisted.storage.cassandra.bridge import Bridge, Options, Refused, Statement, Unknown
 from smok_twisted.storage.cassandra.driver import DriverSession
 
-NODES = tuple(sys.argv[1:])
+NODES = tuple(sys.argv[1:]) or ("127.0.0.1",)
 INSERT = Statement("INSERT INTO reading (meter, day, value) VALUES (?, ?, ?)", travels_together=True)
 SELECT = Statement("SELECT day, value FROM reading WHERE meter = ?")
 
@@ -29,11 +29,11 @@ def make_tables() -> None:
 
 
 async def main() -> None:
-    await deferToThread(make_tables)
     bridge = Bridge(Options(NODES, keyspace="example"), reactor, probe=Statement("SELECT meter FROM reading LIMIT 1"))
     bridge.on_down.append(lambda: print("away:", bridge.health.detail))
-    await bridge.connect()
     try:
+        await deferToThread(make_tables)
+        await bridge.connect()
         await gatherResults([bridge.execute(INSERT, 7, day, 100 + day) for day in range(3)])
         print(await bridge.execute(SELECT, 7))
         await bridge.execute(Statement("SELECT nothing FROM reading"))

@@ -47,7 +47,7 @@ class Examples(SynchronousTestCase):
             check=False,
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""), name)
-        self.assertIn(printed, done.stdout, name)
+        self.assertEqual(done.stdout.count(printed), 1, name)
 
     def test_what_they_print(self) -> None:
         """Without a word on standard error."""
@@ -58,3 +58,7 @@ class Examples(SynchronousTestCase):
         """The one that needs a database: three rows, and a question that is refused."""
         printed = "[(0, 100), (1, 101), (2, 102)]\nmend it: Cassandra refuses: "
         self.run_one("only_cassandra.py", printed, *shared_cluster(self).addresses)
+
+    def test_without_cassandra(self) -> None:
+        """The same where nobody is: its reader learns what that looks like."""
+        self.run_one("only_cassandra.py", "try later: no Cassandra node answers: ", "127.0.0.77")
