@@ -9,6 +9,7 @@ import sys
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smok_twisted import __version__
@@ -77,6 +78,15 @@ class Files(SynchronousTestCase):
             head = self.rig.begin("HEAD", "//", token=None, **headers)
             self.assertTrue(head.transport.value().endswith(b"\r\n\r\n"))
             self.assertEqual(head().headers["Content-Length"], get.headers["Content-Length"])
+
+    def test_head_of_what_is_refused(self):
+        """The same, and no line in the log: any stranger may ask."""
+        lines = []
+        globalLogPublisher.addObserver(lines.append)
+        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
+        head = self.rig.begin("HEAD", "//%ff", token=None)
+        self.assertTrue(head.transport.value().endswith(b"\r\n\r\n"))
+        self.assertEqual((head().status, lines), (400, []))
 
 
 class Headers(SynchronousTestCase):

@@ -99,7 +99,8 @@ class _Refusal(Resource):
         self._problem = problem
 
     def render(self, request: Any) -> bytes:
-        return put(problem_reply(self._problem), request)
+        body = put(problem_reply(self._problem), request)
+        return b"" if request.method == b"HEAD" else body  # Twisted would log a line for each stranger who asks
 
 
 class Site(server.Site):
