@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import StorageAway, StorageError
-from smok_twisted.storage.cassandra.bridge import BACKGROUND, LIVE, Refused, Statement, Unknown, all_of
+from smok_twisted.storage.cassandra.bridge import BACKGROUND, LIVE, Failed, Refused, Statement, Unknown, all_of
 from smok_twisted.storage.cassandra.window import Request, Window
 from smok_twisted.storage.writer import Marks
 
@@ -122,6 +122,18 @@ class Together(SynchronousTestCase):
         self.failureResultOf(answers.pop(1), Refused)
         self.assertEqual([self.successResultOf(one) for one in answers], [[], []])
         self.assertEqual(self.rig.bridge.in_flight, 0)
+
+    def test_nodes_fail_over_one(self):
+        """The same: nobody knows which of them it is, so each is asked by itself. It is no silence."""
+        self.written("a", "bad", "c")
+        self.rig.fail(Failed("too large"), 0)
+        self.assertEqual(self.rows()[1:], [["a"], ["bad"], ["c"]])
+        for number in range(9):
+            answer = self.rig.execute(number)
+            self.rig.fail(Failed("too large"))
+            self.failureResultOf(answer, Failed)
+        self.assertTrue(self.rig.bridge.is_up)
+        self.assertEqual(set(self.rig.outcomes), {"unknown"})
 
     def test_one_does_not_fit(self):
         """What cannot even be sent takes nobody along."""

@@ -10,15 +10,16 @@ from cassandra import (
     Unauthorized,
     Unavailable,
     UnresolvableContactPoints,
+    WriteFailure,
     WriteTimeout,
 )
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
-from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, SyntaxException
+from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError, SyntaxException
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import StorageAway
-from smok_twisted.storage.cassandra.answers import Refused, Unknown, explained
+from smok_twisted.storage.cassandra.answers import Failed, Refused, Unknown, explained
 from smok_twisted.storage.cassandra.driver import DriverSession
 from smok_twisted.storage.cassandra.policies import Tally, retrying, speculating
 
@@ -131,3 +132,9 @@ class Answers(SynchronousTestCase):
             NoHostAvailable("no", {"a": ReadTimeout("slow"), "b": OSError("reset")}),
         ):
             self.assertIs(self.kind(error), Unknown, error)
+
+    def test_failed(self):
+        """Nobody knows what the other nodes did; but it is no silence, and may be the row's own fault."""
+        for error in (WriteFailure("no", write_type=0), ServerError(0x0000, "too large", None)):
+            self.assertIs(self.kind(error), Failed, error)
+        self.assertTrue(issubclass(Failed, Unknown))

@@ -31,13 +31,35 @@ class InOrder(SynchronousTestCase):
         pending.add(other)
         self.assertEqual(pending.kept(other), [other])
 
-    def test_one_that_is_dropped_lets_the_others_pass(self):
-        """A batch that cannot be stored is refused alone."""
+    def test_one_that_is_dropped_takes_those_behind_it_along(self):
+        """Were a later one durable, it would count as durable, too. Those before it are not touched."""
+        pending = Pending()
+        items = [item(number) for number in range(4)]
+        for each in items:
+            pending.add(each)
+        self.assertEqual(pending.kept(items[2]), [])
+        self.assertEqual(pending.dropped(items[1]), (items[1:], []))
+        self.assertEqual(pending.dropped(items[1]), ([], []))
+        self.assertEqual(pending.kept(items[0]), [items[0]])
+        self.assertEqual(len(pending), 0)
+
+    def test_one_of_a_removed_device_goes_alone(self):
+        """What is behind it is of another device with the same id."""
+        pending, old, new = Pending(), item(1), item(1)
+        pending.add(old)
+        pending.disown(1)
+        pending.add(new)
+        self.assertEqual(pending.kept(new), [])
+        self.assertEqual(pending.dropped(old), ([old], [new]))
+
+    def test_give_up(self):
+        """At the end of the store: nothing becomes durable by that, nothing is left, late answers do no harm."""
         pending, first, second = Pending(), item(1), item(2)
         pending.add(first)
         pending.add(second)
-        self.assertEqual(pending.kept(second), [])
-        self.assertEqual(pending.dropped(first), [second])
+        pending.kept(second)
+        self.assertEqual(pending.give_up(), [first, second])
+        self.assertEqual((len(pending), pending.kept(first), pending.find(second.name)), (0, [], None))
 
     def test_an_hour_is_busy_while_reports_of_it_are_on_their_way(self):
         """Until the last of them is durable."""
@@ -52,19 +74,24 @@ class InOrder(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=30), st.randoms())
     def test_any_order_of_answers(self, batches, random):
-        """Each batch is told once, those of a device in the order in which they came; nothing is left behind."""
+        """Each batch is told once, those of a device in the order in which they came; none behind a dropped one."""
         pending = Pending()
         items = [item(number, device_id) for number, (device_id, _) in enumerate(batches)]
         for each in items:
             pending.add(each)
         answers = list(zip(items, (is_dropped for _, is_dropped in batches), strict=True))
         random.shuffle(answers)
-        told = []
+        told, gone = [], []
         for each, is_dropped in answers:
-            told += pending.dropped(each) if is_dropped else pending.kept(each)
+            if is_dropped:
+                gone += pending.dropped(each)[0]
+            elif each not in gone:
+                told += pending.kept(each)
+        self.assertEqual(sorted(one.name.batch for one in told + gone), list(range(len(items))))
         for device_id in (1, 2, 3):
-            of_device = [one for one, is_dropped in zip(items, (d for _, d in batches), strict=True)
-                         if one.name.device_id == device_id and not is_dropped]  # fmt: skip
-            self.assertEqual([one for one in told if one.name.device_id == device_id], of_device)
+            of_device = [one for one in told if one.name.device_id == device_id]
+            self.assertEqual(of_device, [one for one in items if one in of_device])
+            behind = [one.name.batch for one in gone if one.name.device_id == device_id]
+            self.assertTrue(all(one.name.batch < min(behind, default=99) for one in of_device))
         self.assertEqual(len(pending), 0)
         self.assertFalse(pending.is_busy(1, 5))

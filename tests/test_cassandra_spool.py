@@ -6,11 +6,12 @@ What the real ones do with it is shown by the store's contract (test_cassandra_s
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import StorageAway, StorageError
 from smok_twisted.readings import BlockReport, Report
-from smok_twisted.storage.cassandra.bridge import Refused
+from smok_twisted.storage.cassandra.bridge import Failed, Refused, Unknown
 from smok_twisted.storage.cassandra.spool import Spool
 from smok_twisted.storage.journal.batches import decode, encode
 from smok_twisted.storage.journal.segment import Entry
@@ -67,10 +68,11 @@ class MemoryJournal:
 
 
 class MemoryHistory:
-    """``error``: what writing raises."""
+    """``error``: what writing raises; ``poison``: the same for one batch."""
 
     def __init__(self):
-        self.written, self.error, self.asked = [], None, 0
+        self.written, self.error, self.asked, self.accepted = [], None, 0, 0
+        self.poison = {}
 
     @property
     def is_away(self):
@@ -78,15 +80,18 @@ class MemoryHistory:
 
     def write(self, number, reports, is_live=True):
         self.asked += 1
-        if self.error is not None:
-            return fail(self.error)
+        error = self.error or self.poison.get(reports[0].batch)
+        if error is not None:
+            return fail(error)
         self.written += [report.batch for report in reports]
+        self.accepted += 1
         return succeed(None)
 
 
 class Case(SynchronousTestCase):
     def setUp(self):
         self.local, self.journal, self.history = SlowLocal(), MemoryJournal(), MemoryHistory()
+        self.clock = Clock()
         self.durable, self.alarms = [], []
         self.spool = self.made()
 
@@ -98,6 +103,7 @@ class Case(SynchronousTestCase):
             on_taken=lambda lsn, taken: None,
             on_durable=lambda name: self.durable.append(name.batch),
             alarm=lambda kind, text: self.alarms.append(kind),
+            clock=self.clock,
             **more,
         )
 
@@ -226,15 +232,126 @@ class Drains(Case):
         self.spool.drain.go_on()
         self.assertEqual((self.spool.drain.waiting, self.durable), (0, [0, 1]))
 
+
+class Refusals(Case):
+    """What the database does not take, though it is there: one batch, or all of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.known()
+
+    def pass_seconds(self, seconds):
+        self.clock.pump([0.05] * int(seconds / 0.05))
+
+    def test_one_poisoned_batch(self):
+        """It is put aside when others were taken between its tries, and those behind it are durable."""
+        self.history.poison[1] = Refused("never")
+        taken = self.spool.take(batch(1))
+        self.pass_seconds(0.5)
+        behind = self.spool.take(batch(2))
+        self.assertNoResult(behind)
+        self.pass_seconds(2)
+        self.assertEqual((self.journal.aside, self.alarms, self.durable), ([2], ["quarantined"], [0, 1, 2]))
+        self.successResultOf(taken)
+        self.successResultOf(behind)
+        self.assertIsNone(self.spool.drain.refusal)
+
+    def test_everything_is_refused(self):
+        """A right was withdrawn, a table dropped: nothing is put aside or acknowledged, it is said once, and written
+        when that is mended."""
+        self.history.error = Refused("unauthorized")
+        waiting = [self.spool.take(batch(number)) for number in (1, 2, 3)]
+        for _ in range(3):
+            self.pass_seconds(10)
+            self.spool.drain.go_on()
+        self.assertEqual((self.journal.aside, self.alarms, self.durable), ([], ["database-refuses"], [0]))
+        self.assertEqual(str(self.spool.drain.refusal), "unauthorized")
+        asked = self.history.asked
+        self.spool.take(batch(4))
+        self.assertEqual(self.history.asked, asked)
+        self.history.error = None
+        self.pass_seconds(10)
+        self.spool.drain.go_on()
+        self.pass_seconds(1)
+        self.assertEqual((self.journal.aside, self.durable, self.spool.drain.waiting), ([], [0, 1, 2, 3, 4], 0))
+        self.assertIsNone(self.spool.drain.refusal)
+        for each in waiting:
+            self.successResultOf(each)
+
+    def test_a_batch_over_which_nodes_fail(self):
+        """Nobody knows what became of it: it is asked for a minute and more, ever more slowly, then put aside."""
+        self.history.poison[1] = Failed("too large")
+        self.spool.take(batch(1))
+        self.pass_seconds(60)
+        self.spool.take(batch(2))
+        self.assertEqual((self.journal.aside, self.history.asked < 25), ([], True))
+        self.pass_seconds(60)
+        self.assertEqual((self.journal.aside, self.durable), ([2], [0, 1, 2]))
+
+    def test_what_nobody_answers(self):
+        """Is asked for ever, and not all the time."""
+        self.history.poison[1] = Unknown("slow")
+        self.spool.take(batch(1))
+        self.pass_seconds(600)
+        self.spool.take(batch(2))
+        self.assertEqual((self.journal.aside, self.durable), ([], [0]))
+        self.assertLess(self.history.asked, 140)
+        self.history.poison.clear()
+        self.pass_seconds(6)
+        self.assertEqual(self.durable, [0, 1, 2])
+
+    def test_the_end_in_the_middle(self):
+        """Nothing is left to be called."""
+        self.history.poison[1] = Unknown("slow")
+        taken = self.spool.take(batch(1))
+        behind = self.spool.take(batch(2))
+        self.spool.abandon(StorageError("the store is not open"))
+        self.failureResultOf(taken, StorageError)
+        self.failureResultOf(behind, StorageError)
+        self.assertEqual((self.clock.getDelayedCalls(), self.durable), ([], [0]))
+
     def test_a_full_disk_under_what_is_put_aside(self):
         """The database refuses a batch, and there is no room to put it aside: it is tried again, not forgotten."""
-        self.known()
-        self.history.error, self.journal.disk = Refused("never"), StorageError("no room")
+        self.history.poison[1], self.journal.disk = Refused("never"), StorageError("no room")
         taken = self.spool.take(batch(1))
-        self.assertEqual((self.spool.drain.waiting, self.alarms), (1, []))
-        self.spool.drain.go_on()
-        self.assertEqual(self.spool.drain.waiting, 1)
+        other = self.spool.take(batch(2))
+        self.pass_seconds(2)
+        self.assertEqual((self.journal.aside, self.alarms, self.spool.drain.waiting), ([], [], 1))
         self.journal.disk = None
         self.spool.drain.go_on()
-        self.assertEqual((self.spool.drain.waiting, self.journal.aside, self.alarms), (0, [2], ["quarantined"]))
+        self.spool.take(batch(3))
+        self.pass_seconds(2)
+        self.assertEqual((self.journal.aside, self.alarms, self.spool.drain.waiting), ([2], ["quarantined"], 0))
         self.successResultOf(taken)
+        self.successResultOf(other)
+
+
+class Damages(Case):
+    """An entry of the journal that the database never had, and that cannot be read any more."""
+
+    def test_of_a_batch_that_waits(self):
+        """Whoever brought it hears so, and those behind it, and brings them again; nothing waits for ever."""
+        self.known()
+        self.history.error = StorageAway("away")
+        waiting = [self.spool.take(batch(number)) for number in (1, 2)]
+        del self.journal.entries[1]
+        self.journal.on_lost(2, 3)
+        for each in waiting:
+            self.failureResultOf(each, StorageError)
+        self.history.error = None
+        self.spool.resume(1, 4)
+        self.assertEqual((self.durable, len(self.spool.pending)), ([0], 0))
+        for number in (1, 2):
+            self.successResultOf(self.spool.take(batch(number)))
+        self.assertEqual(self.durable, [0, 1, 2])
+
+    def test_of_what_was_there_at_the_start(self):
+        """Nobody knows whose it was: all whose batches wait send again what was not durable."""
+        for number in (0, 1, 2):
+            self.journal.append(encode(1, batch(number)))
+        ways = self.spool.begin(first_lsn=1, settled=2, next_lsn=4, behind={7: Cursor(1, 2)})
+        self.journal.on_lost(2, 3)
+        self.failureResultOf(ways[7].durable, StorageError)
+        self.assertIsNone(self.spool.await_inherited(7))
+        self.spool.resume(1, 4)
+        self.assertEqual(self.durable, [])

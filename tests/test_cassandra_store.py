@@ -6,8 +6,11 @@ import shutil
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from smok_twisted.storage.cassandra.driver import DriverSession
+from smok_twisted.storage.cassandra.schema import scripts
 from smok_twisted.storage.records import HOUR_US
 
 from . import cassandra_rig as rig
@@ -54,6 +57,42 @@ class FilledIn(CassandraCase, StoreCase):
         await deferLater(reactor, 1.1)
         await store.append(batch_of(report(2, time_us=3)))
         self.assertEqual(await self.history(store), [report(2, time_us=3)])
+
+
+class NewerTables(CassandraCase, StoreCase):
+    """Somebody has upgraded the keyspace, and an old daemon is started."""
+
+    def set_version(self, version):
+        session = DriverSession(self.options)
+        session.run(f"INSERT INTO schema_version (id, version) VALUES (0, {version})")
+        session.close()
+
+    async def test_nothing_is_written(self):
+        """It says so as if the database were away, and goes on by itself when the tables are those that it knows."""
+        store = await self.with_device()
+        await store.close()
+        newest = len(scripts())
+        self.addCleanup(self.set_version, newest)
+        await deferToThread(self.set_version, newest + 1)
+        store, _ = await self.opened()
+        self.assertEqual(store.health.state, "away")
+        self.assertIn("install the version that wrote it", store.health.detail)
+        written = store.append(batch_of(report(1)))
+        saved = await store.put_setting("x", "1")
+        await deferLater(reactor, 2)
+        self.assertNoResult(written)
+        self.assertIsNone(saved)
+        self.assertEqual(await deferToThread(self.found, "report", "setting WHERE name = 'x'"), [[], []])
+        await deferToThread(self.set_version, newest)
+        await written
+        self.assertEqual((await self.history(store), store.health.state), ([report(1)], "ok"))
+
+    def found(self, *tables):
+        session = DriverSession(self.options)
+        try:
+            return [session.run(f"SELECT * FROM {table}") for table in tables]
+        finally:
+            session.close()
 
 
 class Lost(CassandraCase, StoreCase):

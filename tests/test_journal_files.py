@@ -181,14 +181,28 @@ class Bound(FilesCase):
 
         class Disk(NoSync):
             def free(self, folder):
-                return 1000
+                return 100_000
 
         files = self.open(system=Disk(), max_octets=None)
-        self.assertEqual(files.max_octets, 500)
+        self.assertEqual(files.max_octets, 50_000)
         files = self.reopened(files)
         fill(files, 15)
         files = self.reopened(files, system=Disk(), max_octets=None)
-        self.assertEqual(files.max_octets, 500 + SEGMENT_OCTETS)
+        self.assertEqual(files.max_octets, 50_000 + SEGMENT_OCTETS)
+
+    def test_a_disk_that_is_full_at_the_start(self):
+        """Four segments at the least, so that old ones can make room; and more as soon as there is room."""
+        room = [0]
+
+        class Disk(NoSync):
+            def free(self, folder):
+                return room[0]
+
+        files = self.open(system=Disk(), max_octets=None)
+        self.assertEqual(files.max_octets, 4 * SEGMENT_OCTETS)
+        for room[0], bound in ((100_000, 50_000), (0, 50_000)):
+            files.tidy(0)
+            self.assertEqual(files.max_octets, bound)
 
 
 class Refusals(FilesCase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.storage.journal.settled import Settled
@@ -29,6 +31,23 @@ class Settling(SynchronousTestCase):
             now = lsn / 10 + 599.0
             self.assertTrue((settled.ripe(now) - 1) / 10 <= max(0.0, now - 600.0))
         self.assertEqual(settled.ripe(700.0), 1001)
+
+    @given(st.lists(st.integers(1, 30), max_size=60))
+    def test_any_order(self, lsns):
+        """As a set would count them."""
+        settled, there = Settled(1, 600.0), set()
+        for lsn in lsns:
+            settled.add(lsn, 0.0)
+            there.add(lsn)
+            below = next(number for number in range(1, 99) if number not in there)
+            self.assertEqual((settled.all_below, settled.above), (below, sum(one > below for one in there)))
+
+    def test_one_that_is_stuck(self):
+        """A million behind it take no more room than one."""
+        settled = Settled(1, 600.0)
+        for lsn in range(2, 100_000):
+            settled.add(lsn, 0.0)
+        self.assertEqual((len(settled._begins), settled.above), (1, 99_998))
 
     def test_memory_is_bounded(self):
         """A second of a thousand entries costs no more than one entry."""

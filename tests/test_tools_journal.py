@@ -129,3 +129,42 @@ class Verify(JournalCase):
         self.fill(3, lambda number: b"\x07" * 40)
         lines = self.refused()
         self.assertEqual([line.split(":")[0] for line in lines], ["entry 1", "entry 2", "entry 3"])
+
+
+class Retry(JournalCase):
+    """smok journal retry"""
+
+    def put_aside(self, *numbers):
+        for number in numbers:
+            self.files.put_aside(Entry(number, number * HOUR_US, encode(1, batch(number))), "no such table")
+        return sorted((self.folder / "journal" / "quarantine").glob("*.entry"))
+
+    def test_back_into_the_journal(self):
+        """Behind all that is there; nothing is aside any more."""
+        self.fill(3)
+        self.put_aside(2, 1)
+        self.files.close()
+        self.assertIn("again: 2;", self.accepted("retry"))
+        shown = json.loads(self.accepted("show", "--entries", "--json"))["entries"]
+        self.assertEqual([(row["lsn"], row["batch"]) for row in shown], [(1, 1), (2, 2), (3, 3), (4, 1), (5, 2)])
+        self.assertIn("again: 0;", self.accepted("retry"))
+
+    def test_one_that_is_damaged(self):
+        """It stays and is named, the others go back."""
+        self.fill(3)
+        first, _ = self.put_aside(1, 2)
+        overwrite(first, first.stat().st_size - 3, b"\xff\xff")
+        self.files.close()
+        ran = self.smok("retry")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        self.assertIn(f"{first} is damaged", ran.out)
+        self.assertIn("again: 1;", ran.out)
+        self.assertEqual(list(first.parent.iterdir()), [first])
+
+    def test_while_a_daemon_has_it(self):
+        """Nobody writes behind its back."""
+        self.fill(1)
+        self.put_aside(1)
+        ran = self.smok("retry")
+        self.assertEqual(ran.out, "")
+        self.assertIn("in use by process", sentence(self, ran.err))

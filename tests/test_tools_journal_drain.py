@@ -87,13 +87,17 @@ class Refusals(TestCase):
 
     async def test_it_goes_away_meanwhile(self):
         """How far it came, and that it may be run again."""
-        drain = SimpleNamespace(is_running=False, waiting=40)
+        drain = SimpleNamespace(is_running=False, waiting=40, refusal=None)
         for is_up, error, why in ((False, Unreachable, "went away (all nodes)"), (True, StorageError, "to its end")):
             bridge = SimpleNamespace(is_up=is_up, health=SimpleNamespace(detail="all nodes"))
             with self.assertRaises(error) as told:
                 await journal_drain._followed(drain, bridge, reactor, lambda done, total: None, 100)
             self.assertIn(why, str(told.exception))
             self.assertIn("60 of 100 batches are written; run it again", str(told.exception))
+        drain.refusal = StorageError("no such table")
+        with self.assertRaises(StorageError) as told:
+            await journal_drain._followed(drain, bridge, reactor, lambda done, total: None, 100)
+        self.assertIn("no such table: 60 of 100", str(told.exception))
 
 
 class ByHand(TestCase):

@@ -52,18 +52,21 @@ def add_to(commands: Commands) -> None:
     show.add_argument("--from", dest="first", type=_LSN, default=0, metavar="ENTRY", help="the first one to show")
     show.add_argument("--limit", type=whole(1, 10**9), default=1000, help="at most so many (default 1000)")
     group.add("verify", _verify, "read everything; exit status 1 and a line for each damage", "", folder())
+    text = "put back into it what was put aside; not while the daemon runs, which writes it to Cassandra afterwards"
+    group.add("retry", _retry, text, "", folder())
     group.add("drain", _drain, "write all of it into Cassandra; not while the daemon runs", "", folder())
 
 
 def _show(tool: Tool) -> None:
     from ..clock import wall_clock_us
+    from .journal_aside import rows as aside_rows
 
     path, segments, reader = _journal(tool)
     if tool.args.entries:
         rows = list(_entry_rows(segments, reader, tool.args.first, tool.args.limit))
         return tool.output.rows({"entries": rows}, rows, _ENTRIES)
     rows = [_segment_row(reader, *one, wall_clock_us()) for one in _with_ends(segments, reader)]
-    aside = list(_aside_rows(path / "quarantine"))
+    aside = list(aside_rows(path))
     tool.output.rows({"segments": rows, "quarantine": aside}, rows, _SEGMENTS)
     if aside and tool.output.form == "table":
         tool.output.line()
@@ -87,6 +90,18 @@ def _verify(tool: Tool) -> int:
     if not damages:
         tool.output.line(f"{path} is good: {entries} entries in {len(segments)} files")
     return 1 if damages else 0
+
+
+def _retry(tool: Tool) -> int:
+    from .access import find_settings
+    from .journal_aside import brought_back
+
+    path = _folder_of(find_settings(tool.args))
+    count, problems = brought_back(path)
+    for problem in problems:
+        tool.output.line(problem)
+    tool.output.line(f"batches that are in {path} again: {count}; start the daemon, or `smok journal drain`")
+    return 1 if problems else 0
 
 
 def _drain(tool: Tool) -> int:
@@ -219,9 +234,3 @@ def _short(report: dict[str, Any]) -> str:
         for one in report["blocks"]
     ]
     return " ".join([report["time"], *(f"{number}:{content}" for number, content in blocks)])
-
-
-def _aside_rows(path: Path) -> Iterator[dict[str, Any]]:
-    for file in sorted(path.glob("*.entry")):
-        reason = file.read_bytes().split(b"\n", 1)[0]
-        yield {"file": file.name, "reason": reason.decode(errors="replace")}

@@ -42,6 +42,7 @@ async def drained(settings: Settings, reactor: Any, step: Callable[[int, int], N
     from ..storage.cassandra.history import CassandraHistory
     from ..storage.cassandra.local import LocalStore
     from ..storage.cassandra.options import options_of
+    from ..storage.cassandra.schema import expect_tables
     from ..storage.journal.journal import Journal
 
     require_driver()
@@ -53,13 +54,14 @@ async def drained(settings: Settings, reactor: Any, step: Callable[[int, int], N
 
     folder = settings.daemon.data_dir
     bridge = Bridge(options_of(settings.storage.cassandra), reactor)
+    bridge.expect = expect_tables
     journal = Journal(folder / "journal", reactor, alarm=told)
     local = LocalStore(settings.daemon.local, reactor)
     try:
         state = await journal.open()
         await _reach(bridge, reactor)
         problems += await _tell_devices(bridge, local) if settings.daemon.local.exists() else []
-        drain = Drain(journal, CassandraHistory(bridge, local), told)
+        drain = Drain(journal, CassandraHistory(bridge, local), told, reactor)
         drain.begin(state.first_lsn, state.next_lsn)
         await _followed(drain, bridge, reactor, step, state.next_lsn - state.first_lsn)
     finally:
@@ -71,13 +73,10 @@ async def drained(settings: Settings, reactor: Any, step: Callable[[int, int], N
 async def _reach(bridge: Bridge, reactor: Any) -> None:
     from twisted.internet.defer import TimeoutError
 
-    from ..storage.cassandra.schema import check
-
     try:
         await bridge.connect().addTimeout(_PATIENCE_SECONDS, reactor)
     except TimeoutError:
         raise Unreachable(f"nothing is written, the database is away: {bridge.health.detail}") from None
-    await check(bridge)
 
 
 async def _tell_devices(bridge: Bridge, local: LocalStore) -> list[str]:
@@ -103,6 +102,8 @@ async def _followed(drain: Drain, bridge: Bridge, reactor: Any, step: Callable[[
     if not drain.waiting:
         return
     done = f"{total - drain.waiting} of {total} batches are written; run it again, nothing is lost"
+    if drain.refusal is not None:
+        raise StorageError(f"{drain.refusal}: {done}")
     if bridge.is_up:
         raise StorageError(f"the journal cannot be read to its end: {done}")
     raise Unreachable(f"the database went away ({bridge.health.detail}): {done}")

@@ -1,4 +1,4 @@
-"""What the driver says, as one of three answers: it may come back, nobody knows, never (and each in one line)."""
+"""What the driver says, as one of a few answers: it may come back, nobody knows, never (and each in one line)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,30 @@ class Unknown(StorageError):
     """Nobody knows whether it was done: ask the same again, with the same write timestamp."""
 
 
+class Failed(Unknown):
+    """A node said that it failed over it. Nobody knows what the others did: ask again, by itself, and not at once."""
+
+
 class Refused(StorageError):
     """The database will never do it."""
 
 
 def explained(error: BaseException) -> StorageError:
-    """One of the three answers, with one clear line."""
-    from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized, Unavailable, UnresolvableContactPoints
+    """One of those answers, with one clear line."""
+    from cassandra import (
+        AuthenticationFailed,
+        InvalidRequest,
+        Unauthorized,
+        Unavailable,
+        UnresolvableContactPoints,
+        WriteFailure,
+    )
     from cassandra.cluster import NoHostAvailable
     from cassandra.protocol import (
         ConfigurationException,
         IsBootstrappingErrorMessage,
         OverloadedErrorMessage,
+        ServerError,
         SyntaxException,
     )
 
@@ -41,6 +53,8 @@ def explained(error: BaseException) -> StorageError:
         return StorageAway(f"too few Cassandra nodes are there: {text}")
     if isinstance(error, refusals):
         return Refused(f"Cassandra refuses: {text}")
+    if isinstance(error, (WriteFailure, ServerError)):
+        return Failed(f"Cassandra failed over it: {text}")
     return Unknown(f"Cassandra has not said whether it was done: {text}")
 
 

@@ -21,7 +21,7 @@ from ...clock import WallClock, wall_clock_us
 from ...errors import LocalError, StorageAway, StorageError
 from ..records import Health
 from ..writer import Marks
-from .answers import Refused, Unknown
+from .answers import Failed, Refused, Unknown
 from .circuit import Circuit
 from .driver import DriverSession
 from .options import Options
@@ -29,7 +29,7 @@ from .policies import Tally
 from .seeker import Seeker
 from .window import BACKGROUND, LIVE, Request, Window
 
-__all__ = ["BACKGROUND", "LIVE", "Bridge", "Observer", "Options", "Refused", "Statement", "Unknown", "all_of"]
+__all__ = ["BACKGROUND", "LIVE", "Bridge", "Failed", "Observer", "Options", "Refused", "Statement", "Unknown", "all_of"]
 
 Rows = list[tuple[Any, ...]]
 
@@ -104,6 +104,9 @@ class Bridge:
         self._make_session = session
         self._now_us = now_us
         self._question = probe
+        #: Looks at the answer to ``probe``, none if that was refused. It raises Refused when the database is there and
+        #: not fit to be used: it counts as away then, for that reason, and is asked again.
+        self.expect: Callable[[Rows], None] = lambda rows: None
         self._circuit = Circuit(chance)
         self._session: Any = None
         self._prepared: dict[Statement, Any] = {}
@@ -180,9 +183,11 @@ class Bridge:
         request = self._window.out(Request(self._question, (), Deferred(), self._reactor.seconds()))
         self._send([request])
         try:
-            yield request.answer
+            rows = yield request.answer
         except Refused as refusal:
             self.log.debug("Cassandra is there; {reason}", reason=str(refusal))
+            rows = []
+        self.expect(rows)
 
     def _found(self) -> None:
         self._circuit.found()
@@ -299,7 +304,7 @@ class Bridge:
         self._pump()
 
     def _ended(self, together: list[Request], rows: Rows, error: StorageError | None) -> None:
-        if isinstance(error, Refused) and len(together) > 1:  # one of them is to blame: the others are not refused
+        if isinstance(error, (Refused, Failed)) and len(together) > 1:  # one of them is to blame, not the others
             for request in together:
                 self._send([request])
         else:
@@ -316,7 +321,7 @@ class Bridge:
         """Whether this answer shows that nobody is there any more."""
         if isinstance(error, StorageAway):
             return self._circuit.away()
-        if isinstance(error, Unknown):
+        if isinstance(error, Unknown) and not isinstance(error, Failed):
             return self._circuit.silent()
         if self.is_up:
             self._circuit.answered()
@@ -329,14 +334,20 @@ class Bridge:
             self._tell(self.low_water)
 
     def _answer(self, request: Request, rows: Rows, error: StorageError | None) -> None:
-        outcome = "ok" if error is None else type(error).__name__.removeprefix("Storage").lower()
-        self._observer.answered(outcome, self._reactor.seconds() - request.begun)
+        self._observer.answered(_outcome(error), self._reactor.seconds() - request.begun)
         if request.answer.called:  # cancelled
             return
         if error is None:
             request.answer.callback(rows)
         else:
             request.answer.errback(error)
+
+
+def _outcome(error: StorageError | None) -> str:
+    """For ``Observer``."""
+    if error is None:
+        return "ok"
+    return "unknown" if isinstance(error, Unknown) else type(error).__name__.removeprefix("Storage").lower()
 
 
 def _closed() -> StorageAway:

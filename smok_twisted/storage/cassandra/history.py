@@ -54,6 +54,7 @@ class CassandraHistory:
     def __init__(self, bridge: Bridge, local: LocalStore) -> None:
         self._bridge = bridge
         self._local = local
+        self.accepted = 0  #: writes of reports that the database has taken since the start
 
     @property
     def is_away(self) -> bool:
@@ -69,7 +70,12 @@ class CassandraHistory:
         """
         priority = LIVE if is_live else BACKGROUND
         rows = [values_of(number, one, stamp) for one in reports]
-        return all_of([self._bridge.execute(_INSERT_REPORT, *row, priority=priority) for row in rows])
+        written = all_of([self._bridge.execute(_INSERT_REPORT, *row, priority=priority) for row in rows])
+        return written.addCallback(self._count)
+
+    def _count(self, result: Any) -> Any:
+        self.accepted += 1
+        return result
 
     @inlineCallbacks
     def reports(

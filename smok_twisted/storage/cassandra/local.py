@@ -67,9 +67,17 @@ class LocalStore(SqliteStore):
         """What Cassandra was told before this time, it has for good."""
         return self._write(_trust, before_us)
 
-    def begin_counting(self, now_us: int) -> Deferred[None]:
-        """Sequence numbers of a new file begin here."""
-        return self._write(_begin_counting, now_us)
+    def begin_restoring(self, now_us: int) -> Deferred[None]:
+        """Sequence numbers of a new file begin here; it is not whole before ``restored``."""
+        return self._write(_begin_restoring, now_us)
+
+    def restored(self) -> Deferred[None]:
+        """All that Cassandra has is in it."""
+        return self._write(_execute, "DELETE FROM counter WHERE name = 'restoring'")
+
+    def is_half_restored(self) -> Deferred[bool]:
+        """Whether a restore was begun and did not come to its end."""
+        return self._read(_is_half_restored)
 
     def stamp(self, now_us: int) -> Deferred[int]:
         """A write timestamp in microseconds that is larger than every one before."""
@@ -167,7 +175,12 @@ def _row(cursor: sqlite3.Cursor, table: Mirrored, key: list[Any]) -> tuple[Any, 
     return found
 
 
-def _begin_counting(cursor: sqlite3.Cursor, now_us: int) -> None:
+def _is_half_restored(cursor: sqlite3.Cursor) -> bool:
+    return cursor.execute("SELECT 1 FROM counter WHERE name = 'restoring'").fetchone() is not None
+
+
+def _begin_restoring(cursor: sqlite3.Cursor, now_us: int) -> None:
+    cursor.execute("INSERT OR REPLACE INTO counter (name, value) VALUES ('restoring', 1)")
     if cursor.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'outbox'").fetchone() is None:
         cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)", (now_us,))
 
@@ -263,6 +276,8 @@ def _keep(
 
 def _progress(cursor: sqlite3.Cursor) -> Progress:
     counters = dict(cursor.execute("SELECT name, value FROM counter").fetchall())
-    rows = cursor.execute("SELECT device_id, taken.boot, taken.batch FROM taken JOIN device ON number = device")
+    rows = cursor.execute(
+        "SELECT device_id, taken.boot, taken.batch FROM taken JOIN device ON number = device"
+    ).fetchall()  # the cursor is used for another question before they are looked at
     taken = load_cursors(cursor) | {unsigned(device_id): Cursor(boot, batch) for device_id, boot, batch in rows}
     return Progress(counters.get("lsn", 0), counters.get("settled", 0), taken)

@@ -105,8 +105,11 @@ class Mirror:
 
 @inlineCallbacks
 def restore(bridge: Bridge, local: LocalStore, wall_clock: WallClock) -> Generator[Deferred[Any], Any, int]:
-    """Fill a new local file with what Cassandra has; how many devices that are. Raises StorageError."""
-    yield local.begin_counting(wall_clock())
+    """Fill a new local file with what Cassandra has; how many devices that are. Raises StorageError.
+
+    It may be done again: what an interrupted one has brought already is brought once more.
+    """
+    yield local.begin_restoring(wall_clock())
     devices = 0
     for table in TABLES:
         rows = yield bridge.execute(Statement(table.select_all))
@@ -116,6 +119,7 @@ def restore(bridge: Bridge, local: LocalStore, wall_clock: WallClock) -> Generat
     for name, statement in _PARTITIONS.items():
         rows = yield bridge.execute(statement)
         yield local.fill_partitions(name, rows)
+    yield local.restored()
     return devices
 
 

@@ -26,6 +26,7 @@ class Item:
         self.name = name
         self.hours = frozenset(hours)  #: since 1970 UTC, that have reports in it
         self.waiters: list[Callable[[Exception | None], None]] = []
+        self.lsn: int | None = None  #: in the journal, when it is there
         self.is_kept = False
         self.is_orphan = False  #: its device was removed meanwhile: a later one of the same id is another
 
@@ -76,13 +77,29 @@ class Pending:
             self._leave(durable[-1])
         return durable
 
-    def dropped(self, item: Item) -> list[Item]:
-        """It will never be kept: what became durable by that, oldest first; the batch itself is not among them."""
+    def dropped(self, item: Item) -> tuple[list[Item], list[Item]]:
+        """It will never be kept: it and all behind it that goes with it, then what became durable by that.
+
+        Were a later batch of the device durable, this one would count as durable too. Only one whose device was
+        removed stands for nobody: those behind it are of another device.
+        """
         queue = self._queues.get(item.name.device_id, deque())
-        if item in queue:
-            queue.remove(item)
-            self._leave(item)
-        return self.kept(queue[0]) if queue and queue[0].is_kept else []
+        if item not in queue:
+            return [], []
+        behind = list(queue)[queue.index(item) :]
+        gone = [item] if item.is_orphan else behind
+        for one in gone:
+            queue.remove(one)
+            self._leave(one)
+        return gone, self.kept(queue[0]) if queue and queue[0].is_kept else []
+
+    def give_up(self) -> list[Item]:
+        """All that was on its way, and none is any more: whatever becomes of it, nothing becomes durable by that."""
+        items = self.all()
+        self._by_name.clear()
+        self._queues.clear()
+        self._hours.clear()
+        return items
 
     def disown(self, device_id: int) -> None:
         """The device is removed; what it has on its way goes on, and nobody finds it any more."""

@@ -2,28 +2,24 @@
 
 The scripts are ``storage/schema/cassandra_N.cql``. Each is applied statement by statement through one node; the row of
 ``schema_version`` is written last, so a script that was interrupted is gone through again. The daemon itself changes
-no table. All but ``check`` block, and raise StorageError with the one line that an operator reads.
+no table. All but ``expect_tables`` block, and raise StorageError with the one line that an operator reads.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks
-
 from ...errors import StorageError
 from ..database import schema
 from .answers import Refused
-from .bridge import Bridge, Statement
 from .driver import DriverSession, Node
 from .options import Options
 
-_VERSION = Statement("SELECT version FROM schema_version WHERE id = 0")
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS {}.schema_version (id int PRIMARY KEY, version int)"
 _VERSION_COLUMNS = {"id", "version"}
 #: How long nodes may take to hear of another's change before they count as disagreeing.
@@ -52,14 +48,12 @@ def statements(script: str) -> Iterator[str]:
     return (one.strip() for one in text.split(";") if one.strip())
 
 
-@inlineCallbacks
-def check(bridge: Bridge) -> Generator[Deferred[Any], Any, None]:
-    """The tables are those of this version. Raises StorageError, naming the command to run, or StorageAway."""
+def expect_tables(rows: list[tuple[Any, ...]]) -> None:
+    """What ``bridge.PROBE`` found are the tables of this version. Raises Refused, naming the command to run."""
     try:
-        rows = yield bridge.execute(_VERSION)
-    except Refused:
-        rows = []
-    _expect_newest("the keyspace", rows[0][0] if rows else 0)
+        _expect_newest("the keyspace", rows[0][0] if rows else 0)
+    except StorageError as error:
+        raise Refused(str(error)) from None
 
 
 def make(options: Options, keyspace: str, replication: int) -> bool:

@@ -52,6 +52,7 @@ class Spool:
         on_taken: Callable[[int, Batch], None],
         on_durable: Callable[[Name], None],
         alarm: Callable[[str, str], None],
+        clock: Any,
         acknowledge_journal: bool = False,
         marks: Marks | None = None,
         signals: Signals | None = None,
@@ -61,8 +62,9 @@ class Spool:
         ``marks`` are of batches that wait to become durable, ``signals`` are given there.
         """
         self.pending = Pending()
-        self.drain = Drain(journal, history, alarm, self._written_again, self._drained)
+        self.drain = Drain(journal, history, alarm, clock, self._written_again, self._drained)
         self._journal = journal
+        journal.on_lost = self._lost
         self._history = history
         self._local = local
         self._on_taken = on_taken
@@ -124,8 +126,7 @@ class Spool:
     def abandon(self, error: StorageError) -> None:
         """Nothing will become durable any more before the next start; the journal has what it has."""
         self.drain.stop()
-        for item in self.pending.all():
-            self._drop(item, error)
+        self._fail(self.pending.give_up(), error)
 
     def begin(self, first_lsn: int, settled: int, next_lsn: int, behind: Mapping[int, Cursor]) -> dict[int, OnItsWay]:
         """The journal from before the start: what Cassandra may not have at all goes first.
@@ -185,7 +186,8 @@ class Spool:
             self._on_taken(lsn, batch)
         if self._acknowledge_journal:
             self._kept(item)
-        if self._history.is_away:  # for hours, perhaps: no need to hear that for each batch
+        item.lsn = lsn
+        if self._history.is_away or self.drain.refusal:  # for hours, perhaps: no need to hear that for each batch
             self.drain.expect(lsn, lsn + 1)
             return
         try:
@@ -246,11 +248,26 @@ class Spool:
             self._tell(self.pending.kept(item))
 
     def _drop(self, item: Item, error: StorageError) -> None:
-        durable = self.pending.dropped(item)
-        waiters, item.waiters = item.waiters, []
-        for waiter in waiters:
-            waiter(error)
+        dropped, durable = self.pending.dropped(item)
+        self._fail(dropped, error)
         self._tell(durable)
+
+    def _fail(self, items: list[Item], error: StorageError) -> None:
+        """They will not become durable: whoever has them sends them again."""
+        self._inherited = [item for item in self._inherited if item not in items]
+        for item in items:
+            waiters, item.waiters = item.waiters, []
+            for waiter in waiters:
+                waiter(error)
+        self._watch_level()
+
+    def _lost(self, first_lsn: int, end_lsn: int) -> None:
+        """These entries of the journal are damaged. Of what was there at the start nobody knows whose they were."""
+        error = StorageError("the journal cannot be read there: it must be sent again")
+        lost = [item for item in self.pending.all() if first_lsn <= (item.lsn or 0) < end_lsn]
+        for item in (*lost, *(self._inherited if first_lsn < self._inherited_end else ())):
+            if not item.is_kept:
+                self._drop(item, error)
 
     def _watch_level(self) -> None:
         count = len(self.pending)

@@ -30,7 +30,7 @@ from .mirror import Mirror, restore
 from .newest import newest
 from .progress import Progress
 from .rows import CHUNK, SUMMARY
-from .schema import check
+from .schema import expect_tables
 from .small import SmallTables
 from .spool import Spool
 
@@ -68,6 +68,7 @@ class CassandraStore(SmallTables):
 
         ``signals``: of batches that wait to become durable, and of the database that goes and comes back.
         """
+        bridge.expect = expect_tables  # or else it counts as away: nothing is written to tables of another version
         self._bridge = bridge
         self._journal = journal
         self._local = local
@@ -80,20 +81,21 @@ class CassandraStore(SmallTables):
         took, durable = self._progress.took, self._progress.became_durable
         self._signals = signals or Signals()
         self._spool = Spool(
-            journal, self._history, local, took, durable, alarm, acknowledge_journal, signals=self._signals
+            journal, self._history, local, took, durable, alarm, clock, acknowledge_journal, signals=self._signals
         )
         self._keeping = LoopingCall(self._keep)
         self._keeping.clock = clock
         self._is_open = False
-        self._is_in_use = False  # the database is there, its tables are right, and it is told what it may not have
-        self._misfit: StorageError | None = None  # what is wrong with its tables
+        self._is_in_use = False  # the database is there, and it is told what it may not have
 
     @property
     def health(self) -> Health:
-        """The first of journal, local file and database that is not well."""
+        """The first of journal, local file and database that is not well; one that takes nothing is as good as away."""
         if not self._is_open:
             return Health("closed", 0)
         healths = [one.health for one in (self._journal, self._local, self._bridge)]
+        if self._spool.drain.refusal is not None:
+            healths.append(Health("away", self._bridge.health.since_us, str(self._spool.drain.refusal)))
         return next((health for health in healths if health.state != "ok"), healths[0])
 
     @property
@@ -108,7 +110,7 @@ class CassandraStore(SmallTables):
         snapshot = yield self._local.open()
         try:
             state = yield self._journal.open()
-            is_new = not snapshot.devices and not snapshot.models
+            is_new = (not snapshot.devices and not snapshot.models) or (yield self._local.is_half_restored())
             yield self._connect(is_new)
             if is_new:
                 snapshot = yield self._restore()
@@ -143,7 +145,6 @@ class CassandraStore(SmallTables):
 
     @inlineCallbacks
     def _restore(self) -> Generator[Deferred[Any], Any, Snapshot]:
-        yield check(self._bridge)
         devices = yield restore(self._bridge, self._local, self._now_us)
         snapshot = yield self._local.snapshot()
         if devices:
@@ -178,13 +179,11 @@ class CassandraStore(SmallTables):
     def _came_back(self) -> Generator[Deferred[Any], Any, None]:
         """Nobody knows whether all nodes were off: what they acknowledged lately is told them again, too."""
         try:
-            yield check(self._bridge)
             yield self._local.doubt()
         except StorageError as error:
-            self._misfit = error
-            self.log.error("the database is not used: {reason}", reason=str(error))
+            self.log.error("the database is not used yet: {reason}", reason=str(error))
             return
-        self._is_in_use, self._misfit = self._bridge.is_up, None
+        self._is_in_use = self._bridge.is_up
         self._signals.health(self._bridge.health)
         self._spool.resume(self._journal.first_lsn, self._journal.next_lsn)
         self._mirror.poke()
@@ -195,8 +194,11 @@ class CassandraStore(SmallTables):
         try:
             yield self._progress.keep()
             self._journal.tidy()
+            if self._bridge.is_up and not self._is_in_use:
+                yield self._came_back()
             if self._is_in_use:
                 self._spool.drain.go_on()
+                self._mirror.poke()
             if self._bridge.is_up and not self._spool.drain.waiting:
                 yield self._local.trust(self._now_us() - _DOUBT_US)
         except StorageError as error:
@@ -259,8 +261,8 @@ class CassandraStore(SmallTables):
     def rest(self) -> Generator[Deferred[Any], Any, None]:
         """Also the database has all small rows then."""
         while not self._is_in_use or self._spool.drain.waiting:
-            if self._misfit is not None:
-                raise self._misfit
+            if self._spool.drain.refusal is not None:
+                raise self._spool.drain.refusal
             if not (self._is_open and self._bridge.is_up):
                 raise StorageAway(self.health.detail or "the store is not open")
             yield deferLater(self._clock, _REST_SECONDS)

@@ -19,6 +19,8 @@ from .system import System
 
 #: What a full disk says.
 FULL = (errno.ENOSPC, errno.EDQUOT)
+#: A journal may take so many, however little is free: one to write, those that wait to be removed.
+_LEAST_SEGMENTS = 4
 
 
 class Files:
@@ -27,11 +29,12 @@ class Files:
     def __init__(
         self, folder: Path, segment_octets: int, max_octets: int | None = None, system: System | None = None
     ) -> None:
-        """``max_octets`` for all segments; None: half of what is free at the start."""
+        """``max_octets`` for all segments; None: half of what is free, at its best since the start."""
         self.segments: list[Segment] = []
         self.next_lsn = 1
         self.octets = 0  #: that all segments take on the disk
-        self.max_octets = max_octets or 0
+        self.max_octets = max_octets or _LEAST_SEGMENTS * segment_octets
+        self._is_bounded = max_octets is not None
         self.cut = ""  #: what was not whole at the end, at the start; "" if nothing
         self._folder = folder
         self._segment_octets = segment_octets
@@ -61,7 +64,7 @@ class Files:
             for folder in (self._folder.parent, self._folder):  # a process that was killed may not have come to it
                 self._sync_folder(folder)
             self.octets = sum(segment.octets for segment in self.segments)
-            self.max_octets = self.max_octets or (self._system.free(self._folder) + self.octets) // 2
+            self._find_bound()
             if self.segments:
                 self._recover(self.segments[-1])
         except BaseException:
@@ -161,6 +164,11 @@ class Files:
         self.segments.append(Segment(path, self.next_lsn, octets))
         self.octets += octets
 
+    def _find_bound(self) -> None:
+        """A disk that was full at the start may have room by now."""
+        if not self._is_bounded:
+            self.max_octets = max(self.max_octets, (self._system.free(self._folder) + self.octets) // 2)
+
     def free(self) -> int:
         """Octets that the disk has left."""
         return self._system.free(self._folder)
@@ -170,6 +178,7 @@ class Files:
 
         The newest never goes, it tells where lsns go on; it ends as soon as it has entries below.
         """
+        self._find_bound()
         if len(self.segments) > 1 and self.segments[1].first <= lsn:
             self._system.remove(self.segments[0].path)
             self._sync_folder(self._folder)  # each by itself: a later one must not go before an earlier one

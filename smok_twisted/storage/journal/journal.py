@@ -28,7 +28,7 @@ from .worker import Append, Work, Worker
 
 __all__ = ["Entry", "Journal", "State"]
 
-_SEGMENT_OCTETS = 16 << 20
+SEGMENT_OCTETS = 16 << 20
 #: Parts of ``max_octets`` from which on an operator should know, the highest first.
 _WARN_AT = (0.95, 0.8)
 
@@ -49,6 +49,7 @@ class _Facts(NamedTuple):
     first_lsn: int
     next_lsn: int
     octets: int
+    max_octets: int
 
 
 class Journal:
@@ -63,7 +64,7 @@ class Journal:
         *,
         window_seconds: float = 0.03,
         retention_seconds: float = 600.0,
-        segment_octets: int = _SEGMENT_OCTETS,
+        segment_octets: int = SEGMENT_OCTETS,
         max_octets: int | None = None,
         signals: Signals | None = None,
         marks: Marks | None = None,
@@ -72,11 +73,13 @@ class Journal:
         system: System | None = None,
     ) -> None:
         """``retention_seconds``: entries stay so long after they were settled. ``max_octets``: on the disk, None:
-        half of what is free at the start. ``alarm(kind, text)`` hears of what an operator must know; the rest as
+        half of what is free. ``alarm(kind, text)`` hears of what an operator must know; the rest as
         in ``writer.Writer``."""
         self.health = Health("closed", now_us())
         self.first_lsn = self.next_lsn = 1
         self.octets = self.max_octets = 0
+        #: Hears of entries (from the first lsn up to, not including, the second) whenever they turn out damaged.
+        self.on_lost: Callable[[int, int], None] = lambda first, end: None
         self.oldest_us: int | None = None  #: when the oldest unsettled entry was written, as of the last ``tidy``
         self._folder = folder
         self._reactor = reactor
@@ -186,7 +189,6 @@ class Journal:
 
     def _opened(self, opened: Deferred[State], facts: _Facts, oldest: Found) -> None:
         self._settled = Settled(facts.first_lsn, self._retention_seconds)
-        self.max_octets = self._files.max_octets
         if self._files.cut:
             self.log.warn("{what}", what=self._files.cut)
         if not self._closed:
@@ -194,7 +196,7 @@ class Journal:
         self.health = Health("ok", self._now_us())
         self._learn(facts)
         self._note_oldest(oldest.entries)
-        opened.callback(State(*facts, self.oldest_us, self._files.cut))
+        opened.callback(State(*facts[:3], self.oldest_us, self._files.cut))
 
     def _answer(self, answers: list[tuple[Append | Work, Any]], facts: _Facts) -> None:
         self._learn(facts)
@@ -206,7 +208,7 @@ class Journal:
             job.answer.errback(result) if isinstance(result, Exception) else job.answer.callback(result)
 
     def _learn(self, facts: _Facts) -> None:
-        self.first_lsn, self.next_lsn, self.octets = facts
+        self.first_lsn, self.next_lsn, self.octets, self.max_octets = facts
         part = self.octets / self.max_octets
         reached = next((level for level in _WARN_AT if part >= level), 0.0)
         if reached > self._warned_at:
@@ -221,6 +223,7 @@ class Journal:
                 self._tell("journal-damaged", str(damage))
             for lsn in range(damage.first, damage.end):
                 self.settle(lsn)
+            self.on_lost(damage.first, damage.end)
         return found.entries
 
     def _note_oldest(self, entries: list[Entry]) -> None:
@@ -252,7 +255,7 @@ class Journal:
         self._is_running = False
         self._refusal = error or self._refusal or StorageError("the journal is not open")
         self._note("failed" if error else "closed", str(error or ""))
-        facts = _Facts(self.first_lsn, self.next_lsn, self.octets)
+        facts = _Facts(self.first_lsn, self.next_lsn, self.octets, self.max_octets)
         self._answer([(job, self._refusal) for job in self._worker.left()], facts)
         self._tell_closed()
 
@@ -286,7 +289,7 @@ class Journal:
         self._to_reactor(self._note, state, reason and f"no room left for {self._folder}: {reason}")
 
     def _facts(self) -> _Facts:
-        return _Facts(self._files.first_lsn, self._files.next_lsn, self._files.octets)
+        return _Facts(self._files.first_lsn, self._files.next_lsn, self._files.octets, self._files.max_octets)
 
     def _to_reactor(self, function: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(OSError):  # the reactor is gone: nobody can be told any more
