@@ -225,4 +225,5 @@ class OwnCluster(SynchronousTestCase):
             addresses, *links = seen.stdout.splitlines()
             self.assertEqual(addresses, "127.0.0.1,127.0.0.2,127.0.0.3")
             self.assertEqual(len(links), 1, links)
-            self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", it.options.jmx_port(1)), 1)
+            networks = {os.readlink(f"/proc/{pid}/ns/net") for pid in ("self", it.status()[0].pid)}
+            self.assertEqual(len(networks), 2)

@@ -19,6 +19,8 @@ from .configuration import PASSWORD, USER, Options
 from .lending import run_tests
 from .waiting import PROJECT
 
+#: Of consistency, as CQL names them.
+LEVELS = ("ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM", "ANY")
 #: For whoever has it for the first time.
 NEXT = """
 Three things to do now (more: {tool} --help):
@@ -131,7 +133,7 @@ def _add_up(parser: Parser) -> None:
 
 def _add_cql(parser: Parser) -> None:
     parser.add_argument("--node", metavar="N", type=int, default=1, help="ask this one")
-    parser.add_argument("--consistency", metavar="LEVEL", default="QUORUM", help="default QUORUM")
+    parser.add_argument("--consistency", metavar="LEVEL", default="QUORUM", choices=LEVELS, help="default QUORUM")
     parser.add_argument("statement", nargs="?", help="without one: a prompt")
 
 
