@@ -197,6 +197,14 @@ class Drains(Case):
         self.successResultOf(ways[7].durable)
         self.assertEqual(self.spool.drain.waiting, 0)
 
+    def test_only_the_doubtful(self):
+        """At a start after an end at which the database had everything: each once."""
+        for number in (0, 1, 2):
+            self.journal.append(encode(1, batch(number)))
+        self.spool.begin(first_lsn=1, settled=4, next_lsn=4, behind={})
+        self.spool.resume(1, 4)
+        self.assertEqual((self.history.written, self.spool.drain.waiting), ([0, 1, 2], 0))
+
     def test_an_outage_in_the_middle(self):
         """What could not be written waits, and is written when the database is back, oldest first."""
         self.known()

@@ -155,6 +155,7 @@ class Spool:
             self._inherited_end = self._inherited_end or self.drain.end_lsn
             self.drain.go_on()
         else:
+            self._doubted = (0, 0)  # that is among it
             self.drain.begin(first_lsn, next_lsn)
 
     def _written_again(self, name: Name) -> None:
