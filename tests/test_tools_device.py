@@ -9,6 +9,7 @@ import re
 from twisted.internet.threads import deferToThread
 
 from smok_twisted.agent.command import parse
+from smok_twisted.readings import Fault
 
 from .tools_rig import ToolTestCase
 from .web_rig import BOILER
@@ -40,6 +41,7 @@ may write       yes
 locked          no
 may come from   10.0.0.0/8 192.0.2.7/32
 may come until  2028-01-01T00:00:00.000Z
+line faults     -
 secrets         kid 0, suite 2, 0 logins
 added           2026-09-21T14:13:20.000Z
 """
@@ -83,6 +85,15 @@ class Add(ToolTestCase):
         options = ("--model", "boiler", "--link", "p24", "--id", "4660", "--from", "10.0.0.0/8")
         out = await self.accepted("device", "add", "pump", *options)
         self.assertEqual(out, "device   pump\nid       0x0000000000001234\n")
+
+    async def test_what_failed_on_its_serial_line(self):
+        """A P24 device's units, each with its counts; none is none."""
+        options = ("--model", "boiler", "--link", "p24", "--id", "4660", "--from", "10.0.0.0/8")
+        await self.accepted("device", "add", "pump", *options)
+        self.assertIn("line faults     none\n", await self.accepted("device", "show", "pump"))
+        self.rig.registry.find("pump").line_faults.update({(2, Fault.CRC): 1, (1, Fault.TIMEOUT): 3})
+        shown = await self.accepted("device", "show", "pump")
+        self.assertIn("line faults     unit 1: 3 timeout, 0 crc; unit 2: 0 timeout, 1 crc\n", shown)
 
     async def test_json_is_what_the_api_answers(self):
         out = await self.accepted("device", "add", "cellar", "--model", "boiler", "--json")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..errors import UserError
 from .arguments import Commands, Parser, connection, name, one_of, output
-from .output import Column, age, plain
+from .output import NOTHING, Column, age, plain
 from .times import last_moment
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def _slots(secrets: list[dict[str, Any]]) -> str:
     return "; ".join(f"kid {one['kid']}, suite {one['suite']}, {one['logins']} logins" for one in secrets) or "none"
 
 
+def _line_faults(units: list[dict[str, Any]] | None) -> str:
+    """Of a device whose link does not tell: nothing."""
+    if units is None:
+        return NOTHING
+    return "; ".join(f"unit {one['unit']}: {one['timeout']} timeout, {one['crc']} crc" for one in units) or "none"
+
+
 SHOW = (
     Column("name", "name"),
     Column("id", "id"),
@@ -44,6 +51,7 @@ SHOW = (
     Column("read_only", "locked"),
     Column("from", "may come from", lambda networks: plain(networks) if networks else "any network"),
     Column("until", "may come until", lambda time: plain(time) if time else "always"),
+    Column("line_faults", "line faults", _line_faults),
     Column("secrets", "secrets", _slots),
     Column("created", "added"),
 )

@@ -7,7 +7,6 @@ link; to the device a close is the command to reboot and dial again.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,7 @@ class Acquaintance:
     device: Device
     poller: Poller
     unsupported: set[Code] = field(default_factory=set)  #: commands that it answered with "not implemented"
-    faults: Counter[tuple[int, Fault]] = field(default_factory=Counter)  #: TIMEOUT and CRC of each unit
+    count_fault: Callable[[Fault], None] = lambda fault: None  #: hears of each TIMEOUT and CRC, of any unit
 
 
 @dataclass(eq=False)
@@ -190,7 +189,9 @@ class P24Session:
         if answer.fault == ExceptionCode.ILLEGAL_FUNCTION:
             self._known.unsupported.add(command.code)
         elif answer.fault:
-            self._known.faults[command.unit, Fault(answer.fault)] += 1
+            fault = Fault(answer.fault)
+            self._device.line_faults[command.unit, fault] += 1
+            self._known.count_fault(fault)
 
     def _advance(self, exchange: _Exchange, answer: Answer) -> None:
         """An answer to one of its commands. After a fault the rest is not sent."""
