@@ -86,6 +86,11 @@ class Adding(SynchronousTestCase):
             ({"may_write": 1}, 400, "may_write = 1 is not accepted: true or false"),
             ({"link": "p24", "from": ["10.0.0.0/8"]}, 422, "id is missing; a device with link 'p24' says its own"),
             ({"link": "p24", "id": "5"}, 422, "from is missing; a device with link 'p24' proves nothing"),
+            (
+                {"link": "p24", "id": "5", "from": ["10.0.0.0/8"], "suite": 1},
+                422,
+                "suite is not accepted: a device with link 'p24' has neither cipher nor secret",
+            ),
         ]:
             answer = self.add(**members)
             self.assertEqual(answer.status, status, (members, answer.body))
