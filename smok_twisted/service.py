@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -34,7 +35,7 @@ from .handshake.credentials import Vault, read_key_file
 from .handshake.keyring import Keyring
 from .history.packer import Packer
 from .links.p24.entrance import Doorkeeper
-from .links.p24.server import P24Times
+from .links.p24.server import P24Session, P24Times
 from .links.smok4.entrance import DeviceRealm
 from .links.smok4.server import SessionTimes
 from .listening import Listener, listen
@@ -168,6 +169,7 @@ class SmokService(Service):
             wall_clock_us,
             P24Times(),
             self.settings.p24.window,
+            partial(self.metrics.line_fault, P24Session.link),
         )
         self.registry.on_removed.append(doorkeeper.forget)
         return self._doors.p24(doorkeeper)

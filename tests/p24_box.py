@@ -13,7 +13,10 @@ class P24Box(threading.Thread):
         super().__init__(daemon=True)
         self.registers: dict[int, int] = {}
         self.coils: dict[int, int] = {}
+        self.silent: set[int] = set()  # units
         self.accepted: bytes | None = None
+        self.holds = False  # whether what is asked waits; ``asked`` has all packets, answered or not
+        self.asked: list[bytes] = []
         self.connection = socket.create_connection(("127.0.0.1", port), 10)
         self.connection.sendall(device_id.to_bytes(8) + bytes(4))
 
@@ -22,6 +25,9 @@ class P24Box(threading.Thread):
             self.accepted = stream.read(2)
             while size := stream.read(1):
                 packet = stream.read(size[0])
+                self.asked.append(packet)
+                if self.holds:
+                    continue
                 answer = self._answer(packet[0], packet[1:])
                 self.connection.sendall(bytes((len(answer),)) + answer)
 
@@ -29,6 +35,8 @@ class P24Box(threading.Thread):
         address = int.from_bytes(data[:2])
         if code == 0:
             return b"\x00"
+        if data[-1:] and data[-1] in self.silent:
+            return b"\xfe\x01"
         if code == 3:
             return b"\x00" + self.registers[address].to_bytes(2) if address in self.registers else b"\xfe\x01"
         if code == 4:

@@ -88,7 +88,14 @@ class Server:
             lambda: self.counted.update(lost=1),
         )
         self.doorkeeper = Doorkeeper(
-            self.registry, self.secrets.__contains__, keeping.keep, self.clock, self.wall_clock, times, window
+            self.registry,
+            self.secrets.__contains__,
+            keeping.keep,
+            self.clock,
+            self.wall_clock,
+            times,
+            window,
+            lambda fault: self.counted.update([fault.name]),
         )
 
     def add(self, device_id: int, link: str = "p24") -> Device:

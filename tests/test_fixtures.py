@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -184,3 +186,11 @@ class Folder(SynchronousTestCase):
         self.assertGreater(len(names), 5)
         for name in names:
             self.assertIn(f"``{name}``", readme)
+
+    def test_a_name_that_is_not_known(self) -> None:
+        """One line that names those that are; also when the one before it is known, and then nothing is made."""
+        command = [sys.executable, str(FOLDER / "make.py"), "p24", "nosuch"]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        (line,) = ran.stderr.splitlines()
+        self.assertRegex(line, "^make.py: 'nosuch' is not known; those that are: smok4-agent, .*, p24, ")
+        self.assertEqual((ran.returncode, ran.stdout), (1, ""))

@@ -112,8 +112,7 @@ class Reading(Polled):
         self.line.asked.clear()
         self.end.pass_time(600)
         self.assertEqual(self.values()["outside"], (None, "timeout"))
-        faults = self.server.doorkeeper.known(self.device).faults
-        self.assertEqual(faults, {(1, Fault.TIMEOUT): len(self.line.asked)})
+        self.assertEqual(self.device.line_faults, {(1, Fault.TIMEOUT): len(self.line.asked)})
         self.assertLess(len(self.line.asked), 10)
 
     def test_a_reconnect(self) -> None:

@@ -92,8 +92,8 @@ class Orders(Session):
         again = self.ask(HOLDING.encode())
         self.end.say("02 fe 01")
         self.failureResultOf(again, LineFault)
-        faults = self.server.doorkeeper.known(self.device).faults
-        self.assertEqual(faults, {(1, Fault.TIMEOUT): 2, (2, Fault.CRC): 1})
+        self.assertEqual(self.device.line_faults, {(1, Fault.TIMEOUT): 2, (2, Fault.CRC): 1})
+        self.assertEqual((self.server.counted["TIMEOUT"], self.server.counted["CRC"]), (2, 1))
 
     def test_not_implemented_is_remembered(self) -> None:
         """Exception 1; the device is not asked again, not even over another connection. Other commands are."""

@@ -13,7 +13,7 @@ from smok_twisted.observe.burst import Burst
 from smok_twisted.observe.metrics import Metrics, bounded
 from smok_twisted.observe.summary import OTHERS, SOURCES_AT_MOST, Line, Summary
 from smok_twisted.observe.witness import Witness
-from smok_twisted.readings import BlockReport, Report
+from smok_twisted.readings import BlockReport, Fault, Report
 
 
 class Summaries(SynchronousTestCase):
@@ -98,6 +98,13 @@ class Witnesses(SynchronousTestCase):
         for number in range(1000):
             bounded(self.metrics.ended, "smok4", f"mood-{number}").inc()
         self.assertEqual(self.metric('smok_sessions_ended_total{link="smok4",mood="other"}'), "900.0")
+
+    def test_what_failed_behind_devices(self) -> None:
+        """By link and kind; no label names a device or a unit."""
+        for fault in (Fault.TIMEOUT, Fault.CRC, Fault.TIMEOUT):
+            self.metrics.line_fault("p24", fault)
+        figures = [self.metric(f'smok_line_faults_total{{fault="{word}",link="p24"}}') for word in ("timeout", "crc")]
+        self.assertEqual(figures, ["2.0", "1.0"])
 
     def test_what_was_stored(self) -> None:
         """Batches, reports and samples."""

@@ -9,6 +9,7 @@ import re
 from twisted.internet.threads import deferToThread
 
 from smok_twisted.agent.command import parse
+from smok_twisted.readings import Fault
 
 from .tools_rig import ToolTestCase
 from .web_rig import BOILER
@@ -40,6 +41,7 @@ may write       yes
 locked          no
 may come from   10.0.0.0/8 192.0.2.7/32
 may come until  2028-01-01T00:00:00.000Z
+line faults     -
 secrets         kid 0, suite 2, 0 logins
 added           2026-09-21T14:13:20.000Z
 """
@@ -84,6 +86,31 @@ class Add(ToolTestCase):
         out = await self.accepted("device", "add", "pump", *options)
         self.assertEqual(out, "device   pump\nid       0x0000000000001234\n")
 
+    async def test_what_p24_needs_and_does_not_take(self):
+        """In words of the command line; nothing is added."""
+        needs = "a device with link p24 proves nothing, so it needs networks it comes from: --from 10.0.0.0/8"
+        for options, text in (
+            ((), "--id is missing: a device with link p24 says its own, such as --id 0x30001, or in decimal"),
+            (("--id", "5"), f"--from is missing: {needs} 192.0.2.7"),
+            (("--id", "5", "--from", "any"), f"--from any is not accepted: {needs} 192.0.2.7"),
+            (
+                ("--id", "5", "--from", "10.0.0.0/8", "--suite", "2"),
+                "--suite is not accepted with --link p24, which has neither ciphers nor secrets",
+            ),
+        ):
+            ran = await self.refused("device", "add", "pump", "--model", "boiler", "--link", "p24", *options)
+            self.assertEqual(ran, (2, text))
+        self.assertEqual(self.rig.registry.devices, {})
+
+    async def test_what_failed_on_its_serial_line(self):
+        """A P24 device's units, each with its counts; none is none."""
+        options = ("--model", "boiler", "--link", "p24", "--id", "4660", "--from", "10.0.0.0/8")
+        await self.accepted("device", "add", "pump", *options)
+        self.assertIn("line faults     none\n", await self.accepted("device", "show", "pump"))
+        self.rig.registry.find("pump").line_faults.update({(2, Fault.CRC): 1, (1, Fault.TIMEOUT): 3})
+        shown = await self.accepted("device", "show", "pump")
+        self.assertIn("line faults     unit 1: 3 timeout, 0 crc; unit 2: 0 timeout, 1 crc\n", shown)
+
     async def test_json_is_what_the_api_answers(self):
         out = await self.accepted("device", "add", "cellar", "--model", "boiler", "--json")
         answer = {"id": "0x0000000000000001", "name": "cellar", "model": "boiler", "link": "smok4", "suite": 1}
@@ -112,6 +139,11 @@ class Add(ToolTestCase):
             (
                 ("x", "--model", "boiler", "--until", "soon"),
                 "the time 'soon' is not accepted: 2026-12-31T12:00:00Z, or 2026-12-31 for the whole of that day (UTC)",
+            ),
+            (
+                ("x", "--model", "boiler", "--from", "10.0.0.1/8"),
+                "argument --from: '10.0.0.1/8' is not accepted: 10.0.0.1/8 has host bits set;"
+                f" a network such as 10.0.0.0/8{more}",
             ),
             (("x", "--model", "boiler", "--csv"), f"--csv is not accepted here{more}"),
             (("x", "--mod", "boiler"), f"the following arguments are required: --model{more}"),
@@ -184,6 +216,13 @@ class Change(ToolTestCase):
         await self.accepted("device", "set", "cellar", "--no-may-write", "--from", "any", "--until", "never")
         record = self.device.record
         self.assertEqual((record.may_write, record.allow_from, record.allow_until_us), (False, (), None))
+
+    async def test_any_is_not_for_what_proves_nothing(self):
+        """A P24 device keeps its networks; the refusal is in words of the command line."""
+        self.rig.add_boiler("old", id="9", link="p24", **{"from": ["10.0.0.0/8"]})
+        code, text = await self.refused("device", "set", "old", "--from", "any", "--may-write")
+        self.assertEqual((code, text.split(":")[0]), (2, "--from any is not accepted"))
+        self.assertEqual(self.rig.registry.find("old").record.allow_from, ("10.0.0.0/8",))
 
     async def test_another_model(self):
         self.rig.ask("POST", "/models", BOILER.replace('"boiler"', '"furnace"', 1).encode())

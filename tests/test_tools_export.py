@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
@@ -22,7 +24,7 @@ from smok_twisted.history.traces import traces_of
 from smok_twisted.readings import BlockReport, Report
 from smok_twisted.storage.memory import MemoryStore
 from smok_twisted.storage.records import HOUR_US
-from smok_twisted.tools import parquet
+from smok_twisted.tools import parquet, progress
 from smok_twisted.web import export as web_export
 
 from .history_samples import DEVICE, HOUR, START_US, view
@@ -239,6 +241,13 @@ async def failing():
     raise StorageError("the disk is gone")
 
 
+class Terminal(io.StringIO):
+    """What a bar is drawn on."""
+
+    def isatty(self):
+        return True
+
+
 class Tool(ToolTestCase):
     """smok export"""
 
@@ -259,6 +268,23 @@ class Tool(ToolTestCase):
         self.assertEqual([row[1:] for row in found[6:9]], [
             ["outside", "0.6", "good"], ["outside", "", "timeout"], ["outside", "0.8", "good"],
         ])  # fmt: skip
+
+    async def test_a_dash_is_the_standard_output(self):
+        """As for ``smok capture``: the lines and nothing else, and no file of that name."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.place)
+        for options in (("-o", "-"), ("--output=-",), ("-o", "-", "--wide")):
+            found = rows_of(await self.accepted("export", "boiler-1", "outside", *options))
+            self.assertEqual((len(found), found[0][0]), (301, "time"))
+        self.assertEqual(os.listdir("."), [])
+
+    async def test_the_bar_is_not_among_the_lines(self):
+        """Where stderr is a terminal it shows how far the export is; what goes into a pipe is the same."""
+        lines = await self.accepted("export", "boiler-1", "outside", "-o", "-")
+        terminal = Terminal()
+        self.patch(progress, "sys", SimpleNamespace(stderr=terminal))
+        self.assertEqual(await self.accepted("export", "boiler-1", "outside", "-o", "-"), lines)
+        self.assertIn("export boiler-1", terminal.getvalue())
 
     async def test_to_a_file(self):
         file = self.place / "x.csv"
@@ -332,4 +358,5 @@ class Tool(ToolTestCase):
 
     async def test_parquet_to_nowhere(self):
         text = "a Parquet file is not for the standard output: name a file by -o FILE"
-        self.assertEqual(await self.refused("export", "boiler-1", "--format", "parquet"), (2, text))
+        for options in ((), ("-o", "-")):
+            self.assertEqual(await self.refused("export", "boiler-1", "--format", "parquet", *options), (2, text))

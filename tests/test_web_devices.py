@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.errors import StorageError
 from smok_twisted.handshake.keyring import Slot
+from smok_twisted.readings import Fault
 
 from .web_rig import BOILER, NOW, NOW_US, Rig
 
@@ -85,6 +86,11 @@ class Adding(SynchronousTestCase):
             ({"may_write": 1}, 400, "may_write = 1 is not accepted: true or false"),
             ({"link": "p24", "from": ["10.0.0.0/8"]}, 422, "id is missing; a device with link 'p24' says its own"),
             ({"link": "p24", "id": "5"}, 422, "from is missing; a device with link 'p24' proves nothing"),
+            (
+                {"link": "p24", "id": "5", "from": ["10.0.0.0/8"], "suite": 1},
+                422,
+                "suite is not accepted: a device with link 'p24' has neither cipher nor secret",
+            ),
         ]:
             answer = self.add(**members)
             self.assertEqual(answer.status, status, (members, answer.body))
@@ -200,6 +206,16 @@ class One(SynchronousTestCase):
         self.assertEqual(
             self.rig.ask("GET", "/devices/1").json["secrets"], [{"kid": 0, "suite": 1, "created": NOW, "logins": 0}]
         )
+
+    def test_shows_what_failed_on_the_serial_line_of_a_p24_device(self):
+        """For each unit with a fault; null where the link does not tell."""
+        self.assertIsNone(self.rig.ask("GET", "/devices/1").json["line_faults"])
+        self.rig.add_boiler("old", id="9", link="p24", **{"from": ["10.0.0.0/8"]})
+        self.assertEqual(self.rig.ask("GET", "/devices/old").json["line_faults"], [])
+        faults = {(7, Fault.CRC): 2, (1, Fault.TIMEOUT): 3, (7, Fault.TIMEOUT): 1}
+        self.rig.registry.find("old").line_faults.update(faults)
+        shown = [{"unit": 1, "timeout": 3, "crc": 0}, {"unit": 7, "timeout": 1, "crc": 2}]
+        self.assertEqual(self.rig.ask("GET", "/devices/old").json["line_faults"], shown)
 
 
 class Changing(SynchronousTestCase):

@@ -6,7 +6,7 @@ the store makes them durable; values are what was read last.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,7 @@ from ..readings import (
     UNAUTHENTICATED,
     Block,
     BlockReport,
+    Fault,
     Plan,
     Report,
     Round,
@@ -117,6 +118,7 @@ class Device:
         self.orders = Orders()
         self.writing = DeferredLock()  # one write at a time, from its first read to its read-back
         self.values = Values()
+        self.line_faults: Counter[tuple[int, Fault]] = Counter()  #: TIMEOUT and CRC of each unit, where the link tells
         self._capture: Capture | None = None
         self._bad_tags: deque[float] = deque(maxlen=BAD_TAGS)
         self._arrivals: list[Deferred[None]] = []

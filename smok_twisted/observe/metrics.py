@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from ..readings import Report
+from ..readings import QUALITY_OF_FAULT, Fault, Report
 
 #: Labels come from strangers' faults; the vocabulary is ours and small, and bounded all the same.
 _WORDS_AT_MOST = 100
@@ -37,6 +37,7 @@ class Metrics:
         self.reports = self._counter("reports", "Rounds of readings that became durable")
         self.samples = self._counter("samples", "Register words and bits that became durable")
         self.lost = self._counter("readings_lost", "Readings of devices without a memory that could not be stored")
+        self.line_faults = self._counter("line_faults", "Commands that failed behind a device", "link", "fault")
         self.commands = self._counter("commands", "Writes to equipment that are settled", "state")
         self.commit = Histogram(
             "smok_batch_commit_seconds",
@@ -51,6 +52,10 @@ class Metrics:
         self.reports.inc(len(reports))
         self.samples.inc(sum(len(block.words) for report in reports for block in report.blocks))
         self.commit.observe(seconds)
+
+    def line_fault(self, link: str, fault: Fault) -> None:
+        """A unit on some device's serial line gave no answer, or a garbled one."""
+        self.line_faults.labels(link, QUALITY_OF_FAULT[fault]).inc()
 
     def command_settled(self, state: str) -> None:
         """A write to equipment has ended as this."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any, NoReturn
 
 from ..errors import UserError
@@ -115,6 +116,14 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def network(text: str) -> str:
+    """A type: an IP network, or one address."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: {error}; a network such as 10.0.0.0/8") from None
 
 
 def name(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import UserError
-from .arguments import Commands, Parser, connection, name, one_of, output
-from .output import Column, age, plain
+from .arguments import Commands, Parser, connection, name, network, one_of, output
+from .output import NOTHING, Column, age, plain
 from .times import last_moment
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def _slots(secrets: list[dict[str, Any]]) -> str:
     return "; ".join(f"kid {one['kid']}, suite {one['suite']}, {one['logins']} logins" for one in secrets) or "none"
 
 
+def _line_faults(units: list[dict[str, Any]] | None) -> str:
+    """Of a device whose link does not tell: nothing."""
+    if units is None:
+        return NOTHING
+    return "; ".join(f"unit {one['unit']}: {one['timeout']} timeout, {one['crc']} crc" for one in units) or "none"
+
+
 SHOW = (
     Column("name", "name"),
     Column("id", "id"),
@@ -44,6 +51,7 @@ SHOW = (
     Column("read_only", "locked"),
     Column("from", "may come from", lambda networks: plain(networks) if networks else "any network"),
     Column("until", "may come until", lambda time: plain(time) if time else "always"),
+    Column("line_faults", "line faults", _line_faults),
     Column("secrets", "secrets", _slots),
     Column("created", "added"),
 )
@@ -63,7 +71,8 @@ def add_to(commands: Commands) -> None:
     add.add_argument("name", metavar="NAME", type=name)
     _settings(add, required=True)
     add.add_argument("--id", metavar="ID", default=SUPPRESS, help="its id, decimal or 0x and hex digits (default: new)")
-    add.add_argument("--link", metavar="smok4|p24", type=one_of("smok4", "p24"), default=SUPPRESS)
+    text = "how it comes (default smok4); p24 needs --id and --from"
+    add.add_argument("--link", metavar="smok4|p24", type=one_of("smok4", "p24"), default=SUPPRESS, help=text)
     add.add_argument("--suite", metavar="1|2", type=one_of("1", "2"), default=SUPPRESS, help="1 Rabbit, 2 ChaCha20")
     add.add_argument("--may-write", action="store_true", default=SUPPRESS, help="let users write to it")
 
@@ -91,12 +100,15 @@ def _of_device(parser: Parser) -> Parser:
 def _settings(parser: Parser, required: bool) -> None:
     parser.add_argument("--model", required=required, default=SUPPRESS, help="the name of its register map")
     parser.add_argument("--site", default=SUPPRESS, help="where it stands")
-    parser.add_argument(
-        "--from", nargs="+", metavar="NETWORK", default=SUPPRESS, help='where it may come from: 10.0.0.0/8, or "any"'
-    )
+    text = 'where it may come from: 10.0.0.0/8, or "any"'
+    parser.add_argument("--from", nargs="+", metavar="NETWORK", type=_network_or_any, default=SUPPRESS, help=text)
     parser.add_argument(
         "--until", metavar="DATE", default=SUPPRESS, help='when that ends: 2027-12-31, a time in RFC 3339, or "never"'
     )
+
+
+def _network_or_any(text: str) -> str:
+    return text if text == "any" else network(text)
 
 
 def _given(args: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +123,22 @@ def _given(args: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
+_P24_NEEDS = "a device with link p24 proves nothing, so it needs networks it comes from: --from 10.0.0.0/8 192.0.2.7"
+
+
+def _check_p24(args: dict[str, Any]) -> None:
+    """Say what the API would say in words of JSON. Raises UserError."""
+    if "suite" in args:
+        raise UserError("--suite is not accepted with --link p24, which has neither ciphers nor secrets")
+    if "id" not in args:
+        raise UserError("--id is missing: a device with link p24 says its own, such as --id 0x30001, or in decimal")
+    if args.get("from", ["any"]) == ["any"]:
+        raise UserError(f"--from {'any is not accepted' if 'from' in args else 'is missing'}: {_P24_NEEDS}")
+
+
 def _add(tool: Tool) -> None:
+    if vars(tool.args).get("link") == "p24":
+        _check_p24(vars(tool.args))
     added = tool.api.post("devices", body={"name": tool.args.name} | _given(vars(tool.args)))
     if tool.output.form == "json":
         return tool.output.json(added)
@@ -158,6 +185,8 @@ def _set(tool: Tool) -> None:
         members["name"] = tool.args.new_name
     if not members:
         raise UserError("nothing to set: give --name, --site, --model, --from, --until, --may-write or --no-may-write")
+    if members.get("from") == [] and tool.api.get("devices", tool.args.device)["link"] == "p24":
+        raise UserError(f"--from any is not accepted: {_P24_NEEDS}")
     tool.output.record(tool.api.patch("devices", tool.args.device, body=members), SHOW)
 
 

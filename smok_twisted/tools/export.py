@@ -44,7 +44,11 @@ def add_to(commands: Commands) -> None:
     add("--wide", action="store_true", help="a line for each time, a column for each point")
     add("--raw", action="store_true", help="also the words as they were read")
     add("--format", metavar="csv|parquet", type=one_of("csv", "parquet"), default="csv", help="default csv")
-    add("-o", "--output", metavar="FILE", type=Path, help="default: the standard output")
+    add("-o", "--output", metavar="FILE", type=_path, help='default, and "-": the standard output, for CSV only')
+
+
+def _path(text: str) -> Path | None:
+    return None if text == "-" else Path(text)
 
 
 def _export(tool: Tool) -> None:

@@ -8,7 +8,6 @@ import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +19,7 @@ from ..agent.settings import Address, parse_address
 from ..clock import use_monotonic_timers
 from ..errors import UserError
 from .access import find_access, find_settings, port_of
-from .arguments import Parser, connection, debug, whole
+from .arguments import Parser, connection, debug, network, whole
 from .client import Client
 from .sim_enrolment import HERE, Enrolment
 from .sim_faults import Faults
@@ -96,7 +95,7 @@ def _add_p24(parser: Parser) -> None:
     add = parser.add_argument_group("devices of the first generation").add_argument
     add("--p24", metavar="N", type=whole(0, 100_000), default=0, help="so many more, over P24 (default 0)")
     add("--p24-server", metavar="HOST[:PORT]", help="where they dial in (default: what the daemon's smok.toml says)")
-    add("--p24-from", metavar="NETWORK", action="append", type=_network,
+    add("--p24-from", metavar="NETWORK", action="append", type=network,
         help="where the daemon lets them come from, when they are added (default: this machine)")  # fmt: skip
 
 
@@ -153,13 +152,6 @@ def _number(least: float, most: float) -> Callable[[str], float]:
         return number
 
     return read
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is not accepted: {error}; a network such as 10.0.0.0/8") from None
 
 
 def boiler_time(speed: float, seconds: Callable[[], float], unix_seconds: float) -> Callable[[], float]:

@@ -110,6 +110,8 @@ class Devices:
         members = call.members("name", "model", "site", "id", "link", "suite", "from", "until", "may_write")
         name, model = members.text("name"), members.text("model")
         link = members.one_of("link", "smok4", (*LINKS_WITH_SECRETS, "p24"))
+        if link not in LINKS_WITH_SECRETS and members.has("suite"):
+            raise Impossible(f"suite is not accepted: a device with link {link!r} has neither cipher nor secret")
         suites = self._services.settings.smok4.suites
         settings = {"allow_from": (), "site": ""} | _settings(members)
         _check_allow_entry(link, settings["allow_from"])

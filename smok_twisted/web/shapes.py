@@ -13,6 +13,7 @@ from ..devices.values import PointValue
 from ..history.series import Series
 from ..modbus.maps import RegisterMap
 from ..modbus.points import Point
+from ..readings import Fault, quality_of
 from ..storage.audit import AuditEntry
 from ..storage.records import CommandRecord, EventRecord
 
@@ -55,6 +56,7 @@ def device_whole(one: Device, slots: Sequence[Slot], now_us: int) -> Shape:
         "from": list(record.allow_from),
         "until": _time(record.allow_until_us),
         "source": one.session.source if one.session else None,
+        "line_faults": _line_faults(one),
         "secrets": [
             {"kid": slot.kid, "suite": int(slot.suite), "created": rfc3339(slot.created_us), "logins": slot.logins}
             for slot in slots
@@ -144,6 +146,17 @@ def audit_entry(one: AuditEntry) -> Shape:
         "detail": dict(one.detail),
         "hash": one.hash.hex(),
     }
+
+
+def _line_faults(one: Device) -> list[Shape] | None:
+    """What failed on the serial line behind a device, a row for each unit; None: its link does not tell."""
+    if one.record.link != "p24":
+        return None
+    units = sorted({unit for unit, _ in one.line_faults})
+    return [
+        {"unit": unit} | {quality_of(fault): one.line_faults[unit, fault] for fault in (Fault.TIMEOUT, Fault.CRC)}
+        for unit in units
+    ]
 
 
 def _time(time_us: int | None) -> str | None:

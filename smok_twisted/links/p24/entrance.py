@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...clock import WallClock
 from ...devices.poller import Poller
 from ...errors import RemoteError
-from ...readings import BlockReport
+from ...readings import BlockReport, Fault
 from ..allow import check_allowed
 from .commands import ACCEPTED, REFUSED, decode_init
 from .server import Acquaintance, P24Session, P24Times
@@ -29,7 +29,7 @@ KeepReadings = Callable[["Device", int, int, tuple[BlockReport, ...]], None]
 
 class Doorkeeper:
     """Lets devices of ``registry`` in. ``has_secret(device_id)`` knows whose logins are proven; ``window`` is how many
-    commands may be outstanding on a connection."""
+    commands may be outstanding on a connection; ``count_fault`` hears of what fails on their serial lines."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Doorkeeper:
         wall_clock: WallClock,
         times: P24Times,
         window: int = 1,
+        count_fault: Callable[[Fault], None] = lambda fault: None,
     ) -> None:
         self._clock = clock
         self.times = times
@@ -48,6 +49,7 @@ class Doorkeeper:
         self._keep = keep
         self._wall_clock = wall_clock
         self._window = window
+        self._count_fault = count_fault
         self._known: dict[Device, Acquaintance] = {}
 
     def admit(self, device_id: int, source: str) -> P24Session:
@@ -74,7 +76,7 @@ class Doorkeeper:
                 words_at_most=1,
                 orders_at_once=self._window,
             )
-            self._known[device] = Acquaintance(device, poller)
+            self._known[device] = Acquaintance(device, poller, count_fault=self._count_fault)
         return self._known[device]
 
     def forget(self, device: Device) -> None:

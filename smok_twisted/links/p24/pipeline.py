@@ -29,6 +29,10 @@ class Pipeline(Generic[Owner]):
         """How many commands are sent and not answered."""
         return len(self._sent)
 
+    def is_waiting(self, owner: Owner) -> bool:
+        """Whether anything of ``owner`` is not sent yet."""
+        return any(entry[1] is owner for entry in self._waiting)
+
     def put(self, commands: Iterable[Command], owner: Owner) -> None:
         """Queue commands behind all others."""
         self._waiting.extend((command, owner) for command in commands)

@@ -7,16 +7,16 @@ link; to the device a close is the command to reboot and dial again.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from ...devices.orders import NotSent
 from ...errors import Conflict, RemoteError
 from ...framing.protocol import Pause
-from ...modbus.pdu import Request, decode_request
+from ...modbus.pdu import Read, Request, decode_request
 from ...modbus.protocol import LineFault
 from ...modbus.responses import ExceptionCode, ExceptionResponse, exception_response
 from ...readings import Fault, Plan
@@ -45,7 +45,7 @@ class Acquaintance:
     device: Device
     poller: Poller
     unsupported: set[Code] = field(default_factory=set)  #: commands that it answered with "not implemented"
-    faults: Counter[tuple[int, Fault]] = field(default_factory=Counter)  #: TIMEOUT and CRC of each unit
+    count_fault: Callable[[Fault], None] = lambda fault: None  #: hears of each TIMEOUT and CRC, of any unit
 
 
 @dataclass(eq=False)
@@ -89,6 +89,7 @@ class P24Session:
         self._exchanges: set[_Exchange] = set()  # those not settled
         self._pauses = 0
         self._spoke_seconds = 0.0
+        self._heard_seconds = 0.0
         self._next_tick: Any = None
         self._no_answer: Any = None
 
@@ -106,6 +107,7 @@ class P24Session:
     def received(self, item: bytes) -> None:
         """One answer. Raises RemoteError for anything that is not due."""
         command, exchange, answer = self._pipeline.answered(item)
+        self._heard_seconds = self._clock.seconds()
         self._no_answer.cancel()
         self._remember(command, answer)
         if exchange is not None and exchange in self._exchanges:
@@ -127,8 +129,9 @@ class P24Session:
     def execute(self, unit: int, pdu: bytes, timeout_seconds: float) -> Deferred[bytes]:
         """Run one request on the equipment; what P24 cannot say is MODBUS exception 1.
 
-        Fails with LineFault(TIMEOUT) when ``timeout_seconds`` pass without an answer to any of its commands, and with
-        the fault of the first command that has one.
+        Fails with LineFault(TIMEOUT) when ``timeout_seconds`` pass without any answer of the device, and with the fault
+        of the first command that has one. Answers to others count: the equipment is asked one command after the other,
+        so this one waits its turn there. Fails with NotSent when a write could not go out within its time.
         """
         try:
             request = decode_request(pdu)
@@ -138,7 +141,7 @@ class P24Session:
         if commands[0].code in self._known.unsupported:
             return succeed(_unsupported(request))
         exchange = _Exchange(request, len(commands), timeout_seconds)
-        exchange.timer = self._clock.callLater(timeout_seconds, self._settle, exchange, LineFault(Fault.TIMEOUT))
+        exchange.timer = self._clock.callLater(timeout_seconds, self._look_at, exchange)
         self._exchanges.add(exchange)
         self._pipeline.put(commands, exchange)
         self._send_due()
@@ -186,7 +189,9 @@ class P24Session:
         if answer.fault == ExceptionCode.ILLEGAL_FUNCTION:
             self._known.unsupported.add(command.code)
         elif answer.fault:
-            self._known.faults[command.unit, Fault(answer.fault)] += 1
+            fault = Fault(answer.fault)
+            self._device.line_faults[command.unit, fault] += 1
+            self._known.count_fault(fault)
 
     def _advance(self, exchange: _Exchange, answer: Answer) -> None:
         """An answer to one of its commands. After a fault the rest is not sent."""
@@ -199,20 +204,29 @@ class P24Session:
             self._settle(exchange, LineFault(Fault(answer.fault)))
         elif not exchange.missing:
             self._settle(exchange, response_of(exchange.request, exchange.values).encode())
-        else:
-            exchange.timer.reset(exchange.timeout_seconds)
 
-    def _settle(self, exchange: _Exchange, result: bytes | LineFault) -> None:
+    def _look_at(self, exchange: _Exchange) -> None:
+        """Its time may be up. One timer, moved on by itself, not by every answer to any of a hundred exchanges."""
+        left = self._heard_seconds + exchange.timeout_seconds - self._clock.seconds()
+        if not isinstance(exchange.request, Read) and self._pipeline.is_waiting(exchange):
+            seconds = f"{exchange.timeout_seconds:g} s"
+            self._settle(exchange, NotSent(f"others were before it for {seconds}; nothing was sent, try again"))
+        elif left > 0:
+            exchange.timer = self._clock.callLater(left, self._look_at, exchange)
+        else:
+            self._settle(exchange, LineFault(Fault.TIMEOUT))
+
+    def _settle(self, exchange: _Exchange, result: bytes | LineFault | NotSent) -> None:
         """Answers of its commands that still come are nobody's."""
         self._exchanges.remove(exchange)
         if exchange.timer.active():
             exchange.timer.cancel()
         if exchange.missing:
             self._pipeline.drop(exchange)
-        if isinstance(result, LineFault):
-            exchange.answer.errback(result)
-        else:
+        if isinstance(result, bytes):
             exchange.answer.callback(result)
+        else:
+            exchange.answer.errback(result)
 
     def _send_due(self) -> None:
         """All that may go out, in one write; and somebody watches that it is answered."""
