@@ -22,6 +22,7 @@ from smok_twisted.modbus.pdu import (
     WriteRegister,
     WriteRegisters,
 )
+from smok_twisted.observe.pcap import PacketReader, write_pcap
 from smok_twisted.readings import Table
 from smok_twisted.tools import replay
 from smok_twisted.tools.arguments import Commands, Parser
@@ -49,6 +50,13 @@ def run(*argv: str) -> str:
     return out.getvalue()
 
 
+def secret_file(path: str, *lines: str) -> str:
+    """Made at ``path``, with mode 0600."""
+    Path(path).touch(0o600)
+    Path(path).write_text("\n".join(lines))
+    return path
+
+
 class Replay(SynchronousTestCase):
     maxDiff = None
 
@@ -59,8 +67,8 @@ class Replay(SynchronousTestCase):
         """The expected JSON of each fixture is what the command prints."""
         for file in FOLDER.glob("*.pcap"):
             wanted = expected(file.stem)
-            secret = ("--secret", *wanted["secrets"]) if wanted["secrets"] else ()
-            found = json.loads(run(str(file), "--map", MODEL, "--json", *secret))
+            secrets = [f"--secret={secret}" for secret in wanted["secrets"]]
+            found = json.loads(run(str(file), "--map", MODEL, "--json", *secrets))
             notes = {"cut_short": False, "shortened": 0}
             self.assertEqual(found, {"conversations": wanted["conversations"], **notes})
 
@@ -100,12 +108,50 @@ class Replay(SynchronousTestCase):
 
     def test_a_secret_in_a_file(self):
         """As for the agent: hex, seen by nobody else."""
-        secret = Path(self.mktemp())
-        secret.touch(0o600)
-        secret.write_text(expected("smok4-attack")["secrets"][0])
-        self.assertEqual(run(ATTACK, "--secret-file", str(secret)), run(ATTACK, "--secret", secret.read_text()))
-        secret.chmod(0o644)
-        self.assertIn("chmod 600", self.refused(ATTACK, "--secret-file", str(secret)))
+        secret = expected("smok4-attack")["secrets"][0]
+        file = secret_file(self.mktemp(), secret)
+        self.assertEqual(run(ATTACK, "--secret-file", file), run(ATTACK, "--secret", secret))
+        Path(file).chmod(0o644)
+        self.assertIn("chmod 600", self.refused(ATTACK, "--secret-file", file))
+
+    def test_several_secrets(self):
+        """Each option as often as there are devices, and a file of many lines, as the Wireshark dissector takes it:
+        whatever is the right one is found, wherever it stands."""
+        right, wrong = expected("smok4-attack")["secrets"][0], "ab" * 32
+        wanted = run(ATTACK, "--secret", right)
+        lines = (f"{wrong}  # boiler room", "", "# cellar", f"  {right.upper()}\r")
+        both, other = secret_file(self.mktemp(), *lines), secret_file(self.mktemp(), wrong)
+        for argv in (
+            ("--secret", right, "--secret", "ab" * 20),
+            ("--secret", "ab" * 20, "--secret", right),
+            ("--secret-file", both),
+            ("--secret-file", both, "--secret-file", other),
+            ("--secret-file", other, "--secret", right),
+        ):
+            self.assertEqual(run(ATTACK, *argv), wanted)
+
+    def test_a_capture_at_the_server(self):
+        """Several devices are opened in one run."""
+        names = ("smok4-agent", "smok4-outsider")
+        packets = []
+        for name in names:
+            with (FOLDER / f"{name}.pcap").open("rb") as file:
+                packets += [(packet.time_us, packet.octets) for packet in PacketReader(file, name)]
+        both = Path(self.mktemp())
+        both.write_bytes(write_pcap(packets))
+        file = secret_file(self.mktemp(), *(secret for name in names for secret in expected(name)["secrets"]))
+        found = json.loads(run(str(both), "--secret-file", file, "--map", MODEL, "--json"))
+        wanted = [one for name in names for one in expected(name)["conversations"]]
+        self.assertEqual(found["conversations"], wanted)
+
+    def test_what_is_no_secret(self):
+        """The line is named, and what stands there is not shown."""
+        for line, secret in {2: ("00" * 20, "ab" * 19), 1: ("cellar", "00" * 20)}.items():
+            file = secret_file(self.mktemp(), *secret)
+            text = self.refused(ATTACK, "--secret-file", file)
+            form = "hex digits: 40 for suite 1, 64 for suite 2, one a line"
+            self.assertEqual(text, f"secret file {file}, line {line}, is no secret: {form}")
+        self.assertIn("holds no secret", self.refused(ATTACK, "--secret-file", secret_file(self.mktemp(), "# none")))
 
     def test_the_standard_input(self):
         """For captures that come through a pipe."""
@@ -127,7 +173,7 @@ class Replay(SynchronousTestCase):
         self.assertIn("a secret of 2 octets is not accepted", self.refused(MODBUS, "--secret", "abcd"))
         self.assertIn("cannot be read", self.refused(MODBUS, "--map", "nowhere.toml"))
         self.assertIn("is not UTF-8", self.refused(MODBUS, "--map", MODBUS))
-        self.assertIn("not allowed with", self.refused(MODBUS, "--secret", "ab", "--secret-file", "x"))
+        self.assertIn("--secret is not accepted", self.refused(MODBUS, "--secret", "00" * 20, "--secret", "xyz"))
 
 
 class Words(SynchronousTestCase):

@@ -22,6 +22,7 @@ EXAMPLES = """\
   smok replay site.pcap --secret-file cellar.secret --map boiler.toml
   smok replay site.pcap --into smok-data --device cellar           # into the history, while no daemon runs
   smok replay site.pcap --into lab --device cellar --add --map boiler.toml
+  smok replay server.pcap --secret-file cellar.secret --secret-file pump.secret
   tcpdump -i eth0 -w site.pcap port 502; smok replay site.pcap"""
 
 
@@ -30,9 +31,10 @@ def add_to(commands: Commands) -> None:
     parser = commands.add("replay", _replay, "read a capture: readings, orders, faults, octets", EXAMPLES, output())
     add = parser.add_argument
     add("file", metavar="FILE", help='pcap or pcapng; "-" is the standard input')
-    secret = parser.add_mutually_exclusive_group().add_argument
-    secret("--secret", metavar="HEX", help="the device's secret, to open its records")
-    secret("--secret-file", metavar="FILE", type=Path, help="holds it in hex, as for `smok agent`; mode 0600")
+    repeated = "may be repeated"
+    add("--secret", metavar="HEX", action="append", default=[], help=f"a device's, to open its records; {repeated}")
+    from_file = f"secrets in hex, one a line, # begins a remark; mode 0600; {repeated}"
+    add("--secret-file", metavar="FILE", type=Path, action="append", default=[], dest="secret_files", help=from_file)
     spoken = "what is spoken at a server's port, where it is not recognised: smok4, p24, modbus-tcp or rtu"
     add("--port", metavar="N=PROTOCOL", type=_port, action="append", default=[], dest="ports", help=spoken)
     add("--map", metavar="FILE", help="the register map of its model, to tell values of points")
@@ -74,21 +76,12 @@ def _show(tool: Tool, register_map: RegisterMap | None, known: Known) -> None:
 
 
 def _known(tool: Tool, register_map: RegisterMap | None) -> Known:
-    from ..agent.settings import read_secret, suite_of
     from ..modbus.plan import plan_blocks
     from ..replay.smok4_messages import Known
+    from .replay_secrets import secrets_of
 
-    known = Known(ports=dict(tool.args.ports), blocks=None if register_map is None else plan_blocks(register_map))
-    if tool.args.secret_file is not None:
-        known.secrets.append(read_secret(tool.args.secret_file))
-    elif tool.args.secret is not None:
-        try:
-            secret = bytes.fromhex(tool.args.secret)
-        except ValueError:
-            raise UserError("--secret is not accepted: hex digits, 40 for suite 1, 64 for suite 2") from None
-        suite_of(secret)
-        known.secrets.append(secret)
-    return known
+    secrets = secrets_of(tool.args.secret, tool.args.secret_files)
+    return Known(secrets, dict(tool.args.ports), blocks=None if register_map is None else plan_blocks(register_map))
 
 
 def _map(file: str | None) -> RegisterMap | None:
