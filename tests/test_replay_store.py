@@ -19,7 +19,7 @@ from smok_twisted.modbus.maps import RegisterMap, parse_map
 from smok_twisted.modbus.plan import plan_blocks
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import pieces
-from smok_twisted.readings import FIRST_UNTOLD_PLAN, BlockReport, Report, Table
+from smok_twisted.readings import FIRST_UNTOLD_PLAN, UNAUTHENTICATED, BlockReport, Report, Table
 from smok_twisted.replay.findings import Findings, Reading
 from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
@@ -183,6 +183,30 @@ class Modbus(Case):
         result_of(self.registry().add_model(newer))
         self.keep(MODBUS, device="plant", register_map=MODEL)
         self.assertEqual(self.values()["outside"], -4.1)
+
+
+class OverP24(Case):
+    def test_what_the_daemon_has_stored_itself(self) -> None:
+        """A capture of the daemon's own reading adds nothing to its store: no value, and no refusal of the unit."""
+        device_id, begun_us = 0x30001, NOW_US - YEAR_US
+        result_of(self.store.save_device(DeviceRecord(device_id, "box", "plant", NOW_US, link="p24")))
+        view = self.registry().devices[device_id].wanted
+        number, block = next((at, one) for at, one in enumerate(view.blocks) if one.table == Table.COIL)
+        own = [
+            Report(device_id, begun_us, 9, 1, 0, view.number, (BlockReport(number, (1,)),), UNAUTHENTICATED),
+            Report(device_id, begun_us + HOUR_US, 9, 2, 0, view.number, (BlockReport(number, (), 1),), UNAUTHENTICATED),
+        ]
+        for report in own:
+            result_of(self.store.append(Batch(device_id, report.boot, report.batch, (report,))))
+        findings = Findings(Told(2405).conversation, "p24", {"device": f"{device_id:#018x}"})
+        where = block.unit, block.table, block.start
+        findings.readings += [
+            Reading(begun_us - 700, *where, (1,), size=1),
+            Reading(begun_us + HOUR_US - 700, *where, (), 1, size=1),
+        ]
+        filler = Filler(self.store, result_of(self.store.open()), Wish(), Clock(), lambda: NOW_US, random)
+        (kept,) = self.outcome(filler, [findings]).kept
+        self.assertEqual((kept.filled.new, self.history(device_id)), ([], own))
 
 
 class Packed(Case):
