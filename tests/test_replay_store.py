@@ -21,9 +21,10 @@ from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import pieces
 from smok_twisted.readings import FIRST_UNTOLD_PLAN, UNAUTHENTICATED, BlockReport, Report, Table
 from smok_twisted.replay.findings import Findings, Reading
+from smok_twisted.replay.owners import Wish
 from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
-from smok_twisted.replay.store import Filler, Outcome, Wish
+from smok_twisted.replay.store import Filler, Outcome
 from smok_twisted.storage.memory import MemoryData, MemoryStore
 from smok_twisted.storage.records import HOUR_US, Batch, Cursor, DeviceRecord, ModelRecord
 
@@ -273,6 +274,14 @@ class Adding(Case):
         self.keep(MODBUS, device="lab", register_map=MODEL, may_add=True)
         self.assertEqual([report.device_id for report in self.history(0x2A)], [0x2A] * len(self.history(0x2A)))
         self.assertGreater(len(self.history(0x2A)), 1)
+
+    def test_with_something_to_keep(self) -> None:
+        """A map of other registers adds neither itself nor a device."""
+        other = parse_map('name = "other"\npoint = [{ name = "level", register = "input", address = 900 }]')
+        before = json.dumps(self.store.data, default=repr)
+        (kept,) = self.keep(MODBUS, device="lab", register_map=other, may_add=True).kept
+        self.assertEqual((kept.is_added, kept.filled.new, kept.filled.left_out.total() > 0), (False, [], True))
+        self.assertEqual(json.dumps(self.store.data, default=repr), before)
 
     def test_not_without_being_asked(self) -> None:
         """The refusal names the command that adds it."""

@@ -56,7 +56,7 @@ def _replay(tool: Tool) -> None:
 
 
 def _keep(tool: Tool, register_map: RegisterMap | None, known: Known) -> None:
-    from ..replay.store import Wish
+    from ..replay.owners import Wish
     from .replay_into import keep
 
     wish = Wish(tool.args.device, register_map, tool.args.add)
