@@ -92,8 +92,21 @@ class Replay(SynchronousTestCase):
         """With a register map, for every protocol."""
         text = run(MODBUS, "--map", MODEL)
         self.assertRegex(text, r"(?m)^1  [-0-9T:.]+Z  outside *-4.1  °C    good$")
-        self.assertRegex(text, r"(?m)^3  [-0-9T:.]+Z  pump *yes  -     good$")
+        self.assertRegex(text, r"(?m)^3  [-0-9T:.]+Z  pump *true  -     good$")
         self.assertRegex(text, r"(?m)^6  [-0-9T:.]+Z  \(holding 98 of unit 1\) *-  -     exception-2$")
+
+    def test_values_look_as_those_of_the_daemon(self):
+        """True and false, names of states, all digits: as ``smok values`` and the page have them."""
+        model = Path(self.mktemp())
+        model.write_text(
+            'name = "plant"\npoint = [\n'
+            '{ name = "outside", register = "holding", address = 10, type = "SM16", scale = 0.1, precision = 3 },\n'
+            '{ name = "setpoint", register = "holding", address = 11, states = { 550 = "winter" } },\n'
+            '{ name = "pump", register = "coil", address = 5, states = { 1 = "runs", 0 = "rests" } },\n]'
+        )
+        text = run(MODBUS, "--map", str(model))
+        for line in (r"outside *-4.100  -     good", r"setpoint *winter  -     good", r"pump *runs  -     good"):
+            self.assertRegex(text, f"(?m)^[13]  [-0-9T:.]+Z  {line}$")
 
     def test_faults_and_events(self):
         """An attack, seen with the secret of the device that was attacked."""

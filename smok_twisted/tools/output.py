@@ -32,6 +32,17 @@ def plain(value: Any) -> str:
     return one_line(str(value))
 
 
+def value_text(value: Any, state: str | None = None, digits: int | None = None) -> str:
+    """A point's value as it stands in a table: the name of its ``state``, else with all its ``digits``."""
+    if state is not None:
+        return plain(state)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and digits is not None:
+        return f"{value:.{digits}f}"
+    return plain(value)
+
+
 def age(seconds: float | None) -> str:
     """How long ago, in words."""
     if seconds is None:

@@ -19,9 +19,10 @@ from ..modbus.pdu import (
     WriteRegisters,
     decode_request,
 )
+from ..modbus.points import Point, Value
 from ..readings import quality_of
 from ..replay.findings import SIDES, Findings, Json, Order, Remark, point_values
-from .output import Column, Output, plain
+from .output import Column, Output, plain, value_text
 
 _WHICH, _TIME, _UNIT = Column("number", "#", right=True), Column("time", "TIME"), Column("unit", "UNIT", right=True)
 CONVERSATIONS = (
@@ -101,7 +102,12 @@ def _points(number: int, findings: Findings, register_map: RegisterMap) -> Itera
         if reading.fault:
             yield row | {"point": f"({reading.table.name.lower()} {reading.start} of unit {reading.unit})"}
         for point, value in point_values(reading, register_map):
-            yield row | {"point": point.name, "value": value, "symbol": point.unit}
+            yield row | {"point": point.name, "value": _value(point, value), "symbol": point.unit}
+
+
+def _value(point: Point, value: Value | None) -> str:
+    """As ``smok values`` shows it."""
+    return value_text(value, point.state_name(value), point.precision if point.kind.is_number else None)
 
 
 def _order(number: int, order: Order) -> Json:
