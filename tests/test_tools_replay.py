@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pstats
 import sys
+import tracemalloc
 from argparse import Namespace
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
+from cProfile import Profile
 from pathlib import Path
+from typing import TextIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,12 +27,15 @@ from smok_twisted.modbus.pdu import (
     WriteRegister,
     WriteRegisters,
 )
+from smok_twisted.observe.export import export
 from smok_twisted.observe.pcap import PacketReader, write_pcap
 from smok_twisted.readings import Table
-from smok_twisted.tools import replay
+from smok_twisted.tools import progress, replay
 from smok_twisted.tools.arguments import Commands, Parser
 from smok_twisted.tools.replay_tables import request_text
 from smok_twisted.tools.tool import Tool
+
+from .replay_rig import Told
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "pcaps"
 MODBUS = str(FOLDER / "modbus-tcp-libmodbus.pcap")
@@ -41,13 +49,17 @@ def expected(name: str) -> dict:
 
 def run(*argv: str) -> str:
     """What the command prints."""
+    out = io.StringIO()
+    run_into(out, *argv)
+    return out.getvalue()
+
+
+def run_into(out: TextIO, *argv: str) -> None:
     parser = Parser(prog="smok")
     replay.add_to(Commands(parser))
-    out = io.StringIO()
     with redirect_stdout(out):
         args = parser.parse_args(["replay", *argv], Namespace(form="table"))
         args.run(Tool(args))
-    return out.getvalue()
 
 
 def secret_file(path: str, *lines: str) -> str:
@@ -187,6 +199,74 @@ class Replay(SynchronousTestCase):
         self.assertIn("cannot be read", self.refused(MODBUS, "--map", "nowhere.toml"))
         self.assertIn("is not UTF-8", self.refused(MODBUS, "--map", MODBUS))
         self.assertIn("--secret is not accepted", self.refused(MODBUS, "--secret", "00" * 20, "--secret", "xyz"))
+
+
+def polled(exchanges: int) -> bytes:
+    """A capture of a master that reads six registers again and again."""
+    told = Told(502)
+    for number in range(exchanges):
+        head = (number & 0xFFFF).to_bytes(2) + b"\0\0"
+        told.client(head + b"\0\6\1" + Read(Table.HOLDING, 10, 6).encode())
+        told.server(head + b"\0\x0f\1\3\x0c" + number.to_bytes(2) + bytes(range(10)))
+    return export([told.conversation])
+
+
+class Long(SynchronousTestCase):
+    """A capture of a day is read in little more than its findings take, in time and memory, and says how far it is."""
+
+    def setUp(self):
+        self.files = {}
+        for exchanges in (200, 1200):
+            path = Path(self.mktemp())
+            path.write_bytes(polled(exchanges))
+            self.files[exchanges] = str(path)
+
+    def more(self, cost, *argv):
+        """Of each exchange, beyond what a start costs."""
+        costs = [cost(file, *argv) for file in self.files.values()]
+        return (costs[1] - costs[0]) / 1000
+
+    def calls(self, *argv):
+        profile = Profile()
+        profile.runcall(run, *argv)
+        return pstats.Stats(profile).total_calls
+
+    def octets(self, *argv):
+        """At most, at once, beside what is printed."""
+        tracemalloc.start()
+        try:
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                run_into(nowhere, *argv)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def test_little_is_done_for_an_exchange(self):
+        """Counted in calls, which is the same on every machine."""
+        run(MODBUS, "--json")
+        for argv in ((), ("--json",)):
+            self.assertLess(self.more(self.calls, *argv), 900)
+
+    def test_little_is_kept_of_an_exchange(self):
+        """What was found; of what is printed only the cells of one table, or one row of JSON."""
+        run(MODBUS, "--json")
+        for argv, most in {(): 2000, ("--json",): 1400}.items():
+            self.assertLess(self.more(self.octets, *argv), most)
+
+    def test_how_far_it_is(self):
+        """By the position in the file, as `smok export` shows it."""
+        shown = []
+
+        @contextmanager
+        def recorded(what, unit):
+            yield lambda done, total: shown.append((what, unit, done, total))
+
+        self.patch(progress, "progress", recorded)
+        file = self.files[1200]
+        run(file)
+        size = Path(file).stat().st_size
+        self.assertEqual({one[:2] + one[3:] for one in shown}, {("replay", "B", size)})
+        self.assertEqual(len(shown), size // progress.OCTETS_A_STEP)
 
 
 class Words(SynchronousTestCase):

@@ -22,7 +22,7 @@ from ..storage.records import DeviceRecord, Snapshot
 from .filling import Filled, Filling
 from .findings import Findings
 from .layout import Layout
-from .owners import Owners, Wish
+from .owners import Owners, Sorted, Wish
 from .smok4_messages import Known
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Filler:
         Raises UserError, naming the conversation, when it cannot be told whose readings they are; nothing is written
         then.
         """
-        whose = Owners(self._wish, self._registry.devices, self._named, self._registry.new_id).sort_out(found)
+        whose = self._sort_out(found)
         outcome = Outcome(whose.left_out)
         for device_id, conversations in whose.by_device.items():
             kept = await self._keep(device_id, conversations)
@@ -93,7 +93,14 @@ class Filler:
             outcome.kept.append(kept)
         return outcome
 
+    def brings(self, found: list[Findings]) -> bool:
+        """Whether devices that are added have anything to keep. Raises UserError as ``keep`` does."""
+        return any(self._heard_of_new(*one).span_us() for one in self._sort_out(found).by_device.items())
+
     # -- the wish
+
+    def _sort_out(self, found: list[Findings]) -> Sorted:
+        return Owners(self._wish, self._registry.devices, self._named, self._registry.new_id).sort_out(found)
 
     def _check_map(self) -> None:
         register_map = self._wish.register_map
@@ -126,13 +133,21 @@ class Filler:
         device = self._registry.devices.get(device_id)
         if device is not None:
             return Kept(device_id, device.record.name, await self._fill(device, conversations), is_added=False)
-        register_map, name = self._wish.register_map, self._wish.device
-        assert register_map is not None and name is not None  # noqa: S101  # Wish.check saw to it
-        filled = _heard(device_id, Layout({}, register_map), conversations).against(())
-        if not filled.new:
-            return Kept(device_id, name, filled, is_added=False)
-        device = await self._add(device_id, name, register_map)
+        heard = self._heard_of_new(device_id, conversations)
+        name = str(self._wish.device)
+        if heard.span_us() is None:
+            return Kept(device_id, name, heard.against(()), is_added=False)
+        device = await self._add(device_id, name, self._map)
         return Kept(device_id, name, await self._fill(device, conversations), is_added=True)
+
+    @property
+    def _map(self) -> RegisterMap:
+        """Of a device that is added."""
+        assert self._wish.register_map is not None  # noqa: S101  # Wish.check saw to it
+        return self._wish.register_map
+
+    def _heard_of_new(self, device_id: int, conversations: list[Findings]) -> Filling:
+        return _heard(device_id, Layout({}, self._map), conversations)
 
     async def _add(self, device_id: int, name: str, register_map: RegisterMap) -> Device:
         if register_map.name not in {known for known, _ in self._versions}:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import UserError
 from .arguments import Commands, name, one_of, output, whole
@@ -24,6 +24,9 @@ EXAMPLES = """\
   smok replay site.pcap --into lab --device cellar --add --map boiler.toml
   smok replay server.pcap --secret-file cellar.secret --secret-file pump.secret
   tcpdump -i eth0 -w site.pcap port 502; smok replay site.pcap"""
+
+#: The file, its conversations, the members of one, the rows of a member: those have a line each.
+JSON_DEPTH = 4
 
 
 def add_to(commands: Commands) -> None:
@@ -68,8 +71,8 @@ def _show(tool: Tool, register_map: RegisterMap | None, known: Known) -> None:
 
     found, notes = _found(tool.args.file, known)
     if tool.output.form == "json":
-        shapes = [findings.as_json(register_map) for findings in found]
-        return tool.output.json({"conversations": shapes, **notes.shape})
+        shapes = (findings.as_json(register_map, rows=iter) for findings in found)
+        return tool.output.long_json({"conversations": shapes, **notes.shape}, JSON_DEPTH)
     print_tables(tool.output, found, register_map)
     for number, line in enumerate(notes.lines):
         tool.output.line(f"({line})" if number else f"\n({line})")
@@ -111,12 +114,17 @@ def _found(file: str, known: Known) -> tuple[list[Findings], Notes]:
     from ..observe.pcap import PacketReader
     from ..observe.streams import pieces
     from ..replay.player import PORTS, replay
+    from .progress import Watched, progress
     from .replay_notes import notes_of
 
     try:
-        with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as stream:
-            packets = PacketReader(stream, file)
+        with _opened(file) as stream, progress("replay", "B") as step:
+            packets = PacketReader(Watched(stream, step), file)
             found = replay(pieces(packets, {*PORTS, *known.ports}), known)
             return found, notes_of(file, packets, found)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb")  # its user closes it

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..replay.findings import Findings
     from ..replay.owners import Wish
     from ..replay.smok4_messages import Known
-    from ..replay.store import Kept, Outcome
+    from ..replay.store import Filler, Kept, Outcome
     from ..storage.interface import Store
+    from ..storage.records import Snapshot
     from .replay_notes import Notes
     from .tool import Tool
 
     Read = Callable[[Known], tuple[list[Findings], Notes]]
-    ReadOnce = Callable[[], tuple[list[Findings], Notes]]
 
 
 def keep(tool: Tool, wish: Wish, known: Known, read: Read) -> None:
@@ -69,31 +69,33 @@ def _where(settings: Settings, may_make: bool) -> str:
 async def _keep(
     settings: Settings, reactor: Any, wish: Wish, known: Known, read: Read, file: str
 ) -> tuple[Outcome, Notes]:
-    """A new store is made only for something that it will keep: what would become of it is tried in memory first."""
+    """A new store is made only for something that it will keep: that is found out with an empty one in memory."""
     from ..storage.choice import store_of
     from ..storage.memory import MemoryStore
 
     name, read_once = Path(file).name, cache(lambda: read(known))
+    store = store_of(settings, reactor)
     if settings.storage.kind == "sqlite" and not settings.daemon.database.exists():
-        tried = await _filled(MemoryStore(), reactor, wish, known, read_once, name)
-        if not any(kept.filled.new for kept in tried.kept):
-            return tried, read_once()[1]
+        trial = MemoryStore()
+        filler = _filler(trial, await trial.open(), reactor, wish)
+        found, notes = read_once()
+        if not filler.brings(found):
+            return await filler.keep(found, getpass.getuser(), name), notes
         _make_folder(settings.daemon.database.parent)
-    outcome = await _filled(store_of(settings, reactor), reactor, wish, known, read_once, name)
-    return outcome, read_once()[1]
-
-
-async def _filled(store: Store, reactor: Any, wish: Wish, known: Known, read: ReadOnce, name: str) -> Outcome:
-    """``read`` is called when ``known`` has the plans of the store too."""
-    from ..replay.store import Filler
-
     snapshot = await store.open()
     try:
-        filler = Filler(store, snapshot, wish, reactor, wall_clock_us, os.urandom)
+        filler = _filler(store, snapshot, reactor, wish)
         filler.known(known)
-        return await filler.keep(read()[0], getpass.getuser(), name)
+        found, notes = read_once()
+        return await filler.keep(found, getpass.getuser(), name), notes
     finally:
         await store.close()
+
+
+def _filler(store: Store, snapshot: Snapshot, reactor: Any, wish: Wish) -> Filler:
+    from ..replay.store import Filler
+
+    return Filler(store, snapshot, wish, reactor, wall_clock_us, os.urandom)
 
 
 def _make_folder(folder: Path) -> None:
