@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 #: Returns wall-clock microseconds since 1970 (UTC). Only what is stored or shown uses it.
@@ -28,7 +29,13 @@ def use_monotonic_timers(reactor: Any) -> None:
 def rfc3339(time_us: int) -> str:
     """``time_us`` as users see it: RFC 3339, UTC, milliseconds (``2026-01-31T12:00:00.000Z``)."""
     whole, rest_us = divmod(time_us, 1_000_000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest_us // 1000:03d}Z"
+    return f"{_second(whole)}.{rest_us // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Remembered: many times that are shown together are of the same second."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_rfc3339(text: str) -> int:

@@ -164,6 +164,18 @@ class Nameless(Case):
         coil = Reading(NOW_US, 1, Table.COIL, 5, (1,), size=1)
         self.assertEqual(len(self.filled(heard(readings=[coil]), stored=[own]).new), 1)
 
+    def test_a_fault_that_the_device_reported_itself(self) -> None:
+        """It is there once as well, as the daemon stores it of P24 too; a value beside it is another reading, and so is
+        a fault beside a value."""
+        for flags in (0, UNAUTHENTICATED):
+            failed = Report(DEVICE_ID, NOW_US, 9, 7, 0, 1, (BlockReport(1, (), 1),), flags)
+            good = failed._replace(time_us=NOW_US + 30 * SECOND_US, blocks=(BlockReport(1, WORDS),))
+            readings = [read(-6, fault=1), read(-4, fault=1), read(4), read(26), read(26.1, fault=1)]
+            filled = self.filled(heard(readings=readings), stored=[failed, good])
+            told = [((one.time_us - NOW_US) / SECOND_US, one.blocks[0].fault) for one in filled.new]
+            self.assertEqual(told, [(-6, 1), (4, 0), (26.1, 1)])
+            self.assertEqual(filled.left_out, {filling.REPORTED: 2})
+
     def test_a_capture_of_both(self) -> None:
         """The agent's own reads beside its reports: each value once."""
         both = heard("smok4", batches=[batch(7)]), heard(readings=[read(-0.1), read(-8)])

@@ -19,11 +19,12 @@ from smok_twisted.modbus.maps import RegisterMap, parse_map
 from smok_twisted.modbus.plan import plan_blocks
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import pieces
-from smok_twisted.readings import FIRST_UNTOLD_PLAN, BlockReport, Report, Table
+from smok_twisted.readings import FIRST_UNTOLD_PLAN, UNAUTHENTICATED, BlockReport, Report, Table
 from smok_twisted.replay.findings import Findings, Reading
+from smok_twisted.replay.owners import Wish
 from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
-from smok_twisted.replay.store import Filler, Outcome, Wish
+from smok_twisted.replay.store import Filler, Outcome
 from smok_twisted.storage.memory import MemoryData, MemoryStore
 from smok_twisted.storage.records import HOUR_US, Batch, Cursor, DeviceRecord, ModelRecord
 
@@ -185,6 +186,30 @@ class Modbus(Case):
         self.assertEqual(self.values()["outside"], -4.1)
 
 
+class OverP24(Case):
+    def test_what_the_daemon_has_stored_itself(self) -> None:
+        """A capture of the daemon's own reading adds nothing to its store: no value, and no refusal of the unit."""
+        device_id, begun_us = 0x30001, NOW_US - YEAR_US
+        result_of(self.store.save_device(DeviceRecord(device_id, "box", "plant", NOW_US, link="p24")))
+        view = self.registry().devices[device_id].wanted
+        number, block = next((at, one) for at, one in enumerate(view.blocks) if one.table == Table.COIL)
+        own = [
+            Report(device_id, begun_us, 9, 1, 0, view.number, (BlockReport(number, (1,)),), UNAUTHENTICATED),
+            Report(device_id, begun_us + HOUR_US, 9, 2, 0, view.number, (BlockReport(number, (), 1),), UNAUTHENTICATED),
+        ]
+        for report in own:
+            result_of(self.store.append(Batch(device_id, report.boot, report.batch, (report,))))
+        findings = Findings(Told(2405).conversation, "p24", {"device": f"{device_id:#018x}"})
+        where = block.unit, block.table, block.start
+        findings.readings += [
+            Reading(begun_us - 700, *where, (1,), size=1),
+            Reading(begun_us + HOUR_US - 700, *where, (), 1, size=1),
+        ]
+        filler = Filler(self.store, result_of(self.store.open()), Wish(), Clock(), lambda: NOW_US, random)
+        (kept,) = self.outcome(filler, [findings]).kept
+        self.assertEqual((kept.filled.new, self.history(device_id)), ([], own))
+
+
 class Packed(Case):
     """History is packed, and its log forgotten: neither hides anything, nor makes anything come twice."""
 
@@ -249,6 +274,14 @@ class Adding(Case):
         self.keep(MODBUS, device="lab", register_map=MODEL, may_add=True)
         self.assertEqual([report.device_id for report in self.history(0x2A)], [0x2A] * len(self.history(0x2A)))
         self.assertGreater(len(self.history(0x2A)), 1)
+
+    def test_with_something_to_keep(self) -> None:
+        """A map of other registers adds neither itself nor a device."""
+        other = parse_map('name = "other"\npoint = [{ name = "level", register = "input", address = 900 }]')
+        before = json.dumps(self.store.data, default=repr)
+        (kept,) = self.keep(MODBUS, device="lab", register_map=other, may_add=True).kept
+        self.assertEqual((kept.is_added, kept.filled.new, kept.filled.left_out.total() > 0), (False, [], True))
+        self.assertEqual(json.dumps(self.store.data, default=repr), before)
 
     def test_not_without_being_asked(self) -> None:
         """The refusal names the command that adds it."""

@@ -29,7 +29,7 @@ class Tables(SynchronousTestCase):
     def test_columns_stand_below_each_other(self):
         """Also with letters that take two places, or none."""
         self.assertEqual(
-            table(ROWS, COLUMNS, ruled=False),
+            list(table(ROWS, COLUMNS, ruled=False)),
             [
                 "NAME       VALUE  AGE",
                 "kotłownia    4.1  3 s ago",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pstats
 import sys
+import tracemalloc
 from argparse import Namespace
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
+from cProfile import Profile
 from pathlib import Path
+from typing import TextIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,11 +27,15 @@ from smok_twisted.modbus.pdu import (
     WriteRegister,
     WriteRegisters,
 )
+from smok_twisted.observe.export import export
+from smok_twisted.observe.pcap import PacketReader, write_pcap
 from smok_twisted.readings import Table
-from smok_twisted.tools import replay
+from smok_twisted.tools import progress, replay
 from smok_twisted.tools.arguments import Commands, Parser
 from smok_twisted.tools.replay_tables import request_text
 from smok_twisted.tools.tool import Tool
+
+from .replay_rig import Told
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "pcaps"
 MODBUS = str(FOLDER / "modbus-tcp-libmodbus.pcap")
@@ -40,13 +49,24 @@ def expected(name: str) -> dict:
 
 def run(*argv: str) -> str:
     """What the command prints."""
+    out = io.StringIO()
+    run_into(out, *argv)
+    return out.getvalue()
+
+
+def run_into(out: TextIO, *argv: str) -> None:
     parser = Parser(prog="smok")
     replay.add_to(Commands(parser))
-    out = io.StringIO()
     with redirect_stdout(out):
         args = parser.parse_args(["replay", *argv], Namespace(form="table"))
         args.run(Tool(args))
-    return out.getvalue()
+
+
+def secret_file(path: str, *lines: str) -> str:
+    """Made at ``path``, with mode 0600."""
+    Path(path).touch(0o600)
+    Path(path).write_text("\n".join(lines))
+    return path
 
 
 class Replay(SynchronousTestCase):
@@ -59,8 +79,8 @@ class Replay(SynchronousTestCase):
         """The expected JSON of each fixture is what the command prints."""
         for file in FOLDER.glob("*.pcap"):
             wanted = expected(file.stem)
-            secret = ("--secret", *wanted["secrets"]) if wanted["secrets"] else ()
-            found = json.loads(run(str(file), "--map", MODEL, "--json", *secret))
+            secrets = [f"--secret={secret}" for secret in wanted["secrets"]]
+            found = json.loads(run(str(file), "--map", MODEL, "--json", *secrets))
             notes = {"cut_short": False, "shortened": 0}
             self.assertEqual(found, {"conversations": wanted["conversations"], **notes})
 
@@ -84,8 +104,21 @@ class Replay(SynchronousTestCase):
         """With a register map, for every protocol."""
         text = run(MODBUS, "--map", MODEL)
         self.assertRegex(text, r"(?m)^1  [-0-9T:.]+Z  outside *-4.1  °C    good$")
-        self.assertRegex(text, r"(?m)^3  [-0-9T:.]+Z  pump *yes  -     good$")
+        self.assertRegex(text, r"(?m)^3  [-0-9T:.]+Z  pump *true  -     good$")
         self.assertRegex(text, r"(?m)^6  [-0-9T:.]+Z  \(holding 98 of unit 1\) *-  -     exception-2$")
+
+    def test_values_look_as_those_of_the_daemon(self):
+        """True and false, names of states, all digits: as ``smok values`` and the page have them."""
+        model = Path(self.mktemp())
+        model.write_text(
+            'name = "plant"\npoint = [\n'
+            '{ name = "outside", register = "holding", address = 10, type = "SM16", scale = 0.1, precision = 3 },\n'
+            '{ name = "setpoint", register = "holding", address = 11, states = { 550 = "winter" } },\n'
+            '{ name = "pump", register = "coil", address = 5, states = { 1 = "runs", 0 = "rests" } },\n]'
+        )
+        text = run(MODBUS, "--map", str(model))
+        for line in (r"outside *-4.100  -     good", r"setpoint *winter  -     good", r"pump *runs  -     good"):
+            self.assertRegex(text, f"(?m)^[13]  [-0-9T:.]+Z  {line}$")
 
     def test_faults_and_events(self):
         """An attack, seen with the secret of the device that was attacked."""
@@ -100,12 +133,50 @@ class Replay(SynchronousTestCase):
 
     def test_a_secret_in_a_file(self):
         """As for the agent: hex, seen by nobody else."""
-        secret = Path(self.mktemp())
-        secret.touch(0o600)
-        secret.write_text(expected("smok4-attack")["secrets"][0])
-        self.assertEqual(run(ATTACK, "--secret-file", str(secret)), run(ATTACK, "--secret", secret.read_text()))
-        secret.chmod(0o644)
-        self.assertIn("chmod 600", self.refused(ATTACK, "--secret-file", str(secret)))
+        secret = expected("smok4-attack")["secrets"][0]
+        file = secret_file(self.mktemp(), secret)
+        self.assertEqual(run(ATTACK, "--secret-file", file), run(ATTACK, "--secret", secret))
+        Path(file).chmod(0o644)
+        self.assertIn("chmod 600", self.refused(ATTACK, "--secret-file", file))
+
+    def test_several_secrets(self):
+        """Each option as often as there are devices, and a file of many lines, as the Wireshark dissector takes it:
+        whatever is the right one is found, wherever it stands."""
+        right, wrong = expected("smok4-attack")["secrets"][0], "ab" * 32
+        wanted = run(ATTACK, "--secret", right)
+        lines = (f"{wrong}  # boiler room", "", "# cellar", f"  {right.upper()}\r")
+        both, other = secret_file(self.mktemp(), *lines), secret_file(self.mktemp(), wrong)
+        for argv in (
+            ("--secret", right, "--secret", "ab" * 20),
+            ("--secret", "ab" * 20, "--secret", right),
+            ("--secret-file", both),
+            ("--secret-file", both, "--secret-file", other),
+            ("--secret-file", other, "--secret", right),
+        ):
+            self.assertEqual(run(ATTACK, *argv), wanted)
+
+    def test_a_capture_at_the_server(self):
+        """Several devices are opened in one run."""
+        names = ("smok4-agent", "smok4-outsider")
+        packets = []
+        for name in names:
+            with (FOLDER / f"{name}.pcap").open("rb") as file:
+                packets += [(packet.time_us, packet.octets) for packet in PacketReader(file, name)]
+        both = Path(self.mktemp())
+        both.write_bytes(write_pcap(packets))
+        file = secret_file(self.mktemp(), *(secret for name in names for secret in expected(name)["secrets"]))
+        found = json.loads(run(str(both), "--secret-file", file, "--map", MODEL, "--json"))
+        wanted = [one for name in names for one in expected(name)["conversations"]]
+        self.assertEqual(found["conversations"], wanted)
+
+    def test_what_is_no_secret(self):
+        """The line is named, and what stands there is not shown."""
+        for line, secret in {2: ("00" * 20, "ab" * 19), 1: ("cellar", "00" * 20)}.items():
+            file = secret_file(self.mktemp(), *secret)
+            text = self.refused(ATTACK, "--secret-file", file)
+            form = "hex digits: 40 for suite 1, 64 for suite 2, one a line"
+            self.assertEqual(text, f"secret file {file}, line {line}, is no secret: {form}")
+        self.assertIn("holds no secret", self.refused(ATTACK, "--secret-file", secret_file(self.mktemp(), "# none")))
 
     def test_the_standard_input(self):
         """For captures that come through a pipe."""
@@ -127,7 +198,75 @@ class Replay(SynchronousTestCase):
         self.assertIn("a secret of 2 octets is not accepted", self.refused(MODBUS, "--secret", "abcd"))
         self.assertIn("cannot be read", self.refused(MODBUS, "--map", "nowhere.toml"))
         self.assertIn("is not UTF-8", self.refused(MODBUS, "--map", MODBUS))
-        self.assertIn("not allowed with", self.refused(MODBUS, "--secret", "ab", "--secret-file", "x"))
+        self.assertIn("--secret is not accepted", self.refused(MODBUS, "--secret", "00" * 20, "--secret", "xyz"))
+
+
+def polled(exchanges: int) -> bytes:
+    """A capture of a master that reads six registers again and again."""
+    told = Told(502)
+    for number in range(exchanges):
+        head = (number & 0xFFFF).to_bytes(2) + b"\0\0"
+        told.client(head + b"\0\6\1" + Read(Table.HOLDING, 10, 6).encode())
+        told.server(head + b"\0\x0f\1\3\x0c" + number.to_bytes(2) + bytes(range(10)))
+    return export([told.conversation])
+
+
+class Long(SynchronousTestCase):
+    """A capture of a day is read in little more than its findings take, in time and memory, and says how far it is."""
+
+    def setUp(self):
+        self.files = {}
+        for exchanges in (200, 1200):
+            path = Path(self.mktemp())
+            path.write_bytes(polled(exchanges))
+            self.files[exchanges] = str(path)
+
+    def more(self, cost, *argv):
+        """Of each exchange, beyond what a start costs."""
+        costs = [cost(file, *argv) for file in self.files.values()]
+        return (costs[1] - costs[0]) / 1000
+
+    def calls(self, *argv):
+        profile = Profile()
+        profile.runcall(run, *argv)
+        return pstats.Stats(profile).total_calls
+
+    def octets(self, *argv):
+        """At most, at once, beside what is printed."""
+        tracemalloc.start()
+        try:
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                run_into(nowhere, *argv)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def test_little_is_done_for_an_exchange(self):
+        """Counted in calls, which is the same on every machine."""
+        run(MODBUS, "--json")
+        for argv in ((), ("--json",)):
+            self.assertLess(self.more(self.calls, *argv), 900)
+
+    def test_little_is_kept_of_an_exchange(self):
+        """What was found; of what is printed only the cells of one table, or one row of JSON."""
+        run(MODBUS, "--json")
+        for argv, most in {(): 2000, ("--json",): 1400}.items():
+            self.assertLess(self.more(self.octets, *argv), most)
+
+    def test_how_far_it_is(self):
+        """By the position in the file, as `smok export` shows it."""
+        shown = []
+
+        @contextmanager
+        def recorded(what, unit):
+            yield lambda done, total: shown.append((what, unit, done, total))
+
+        self.patch(progress, "progress", recorded)
+        file = self.files[1200]
+        run(file)
+        size = Path(file).stat().st_size
+        self.assertEqual({one[:2] + one[3:] for one in shown}, {("replay", "B", size)})
+        self.assertEqual(len(shown), size // progress.OCTETS_A_STEP)
 
 
 class Words(SynchronousTestCase):

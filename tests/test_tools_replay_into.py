@@ -99,6 +99,34 @@ class IntoAStore(SynchronousTestCase):
         (self.folder / "lab" / "smok.db").write_bytes(b"GET / HTTP/1.1" * 99)
         self.assertIn("is damaged", self.refused(1, MODBUS, *into, "--device", "plant"))
 
+    def test_a_wrong_secret_makes_no_device(self) -> None:
+        """Nothing is made; without a secret the device gets the id that its sealed session tells, so that the right
+        secret, given later, brings the session in."""
+        into, lab = ("--into", str(self.folder / "lab")), self.folder / "lab"
+        text = self.refused(2, AGENT, *into, *ADD, "--secret", "ab" * 20)
+        self.assertIn("the secret does not open any conversation", text)
+        self.assertFalse(lab.exists())
+        (plain,) = self.kept(AGENT, *into, *ADD)["devices"]
+        self.assertIn("the secret does not open any", self.refused(2, AGENT, *into, *ADD, "--secret", "ab" * 20))
+        (whole,) = self.kept(AGENT, *into, *ADD, "--secret", SECRET)["devices"]
+        self.assertEqual((plain["id"], plain["added"]), (whole["id"], True))
+        self.assertEqual((whole["added"], whole["stored"] + whole["there"] > plain["stored"]), (False, True))
+
+    def test_a_failure_makes_no_store(self) -> None:
+        """What cannot come true is said before anything is made: a wish without a map, a file that is no capture, one
+        that brings nothing, and a map of other registers."""
+        into, lab = ("--into", str(self.folder / "lab")), self.folder / "lab"
+        empty, other = self.folder / "empty.pcap", self.folder / "other.toml"
+        empty.touch()
+        other.write_text('name = "other"\npoint = [{ name = "level", register = "input", address = 900 }]\n')
+        self.assertIn("--add needs --device", self.refused(2, MODBUS, *into, "--device", "plant", "--add"))
+        self.assertIn("is no capture but 0 octets", self.refused(2, str(empty), *into, *ADD))
+        for file, model in ((AGENT.replace("agent", "attack"), MODEL), (MODBUS, str(other))):
+            done = self.smok(file, *into, "--device", "plant", "--add", "--map", model)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("nothing in it that the store can keep", done.stderr)
+        self.assertFalse(lab.exists())
+
     def test_a_capture_that_brings_nothing(self) -> None:
         """Says why for each conversation, and ends in 1."""
         into = ("--into", str(self.folder / "lab"))

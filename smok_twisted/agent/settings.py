@@ -14,7 +14,8 @@ from ..errors import UserError
 
 DEFAULT_PORT = 2406
 _SUITE_OF_LENGTH = {suite.secret_octets: suite for suite in Suite}
-_HEX_FORM = "hex digits: 40 for suite 1, 64 for suite 2"
+#: The accepted form of a secret, as errors say it.
+HEX_FORM = "hex digits: 40 for suite 1, 64 for suite 2"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -52,7 +53,7 @@ def suite_of(secret: bytes) -> Suite:
     """A secret's length says its suite. Raises UserError."""
     suite = _SUITE_OF_LENGTH.get(len(secret))
     if suite is None:
-        raise UserError(f"a secret of {len(secret)} octets is not accepted: {_HEX_FORM}")
+        raise UserError(f"a secret of {len(secret)} octets is not accepted: {HEX_FORM}")
     return suite
 
 
@@ -75,24 +76,29 @@ def parse_device_id(text: str) -> int:
 
 def read_secret(path: Path) -> bytes:
     """The secret in a file of hex digits that only its owner can read. Raises UserError."""
+    return _secret_of(private_octets(path, 256), path)
+
+
+def private_octets(path: Path, most: int) -> bytes:
+    """The first ``most`` octets of a file that only its owner can read. Raises UserError."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(256)
+            octets = file.read(most)
     except OSError as error:
         raise UserError(f"secret file {path} cannot be read: {error.strerror}") from None
     if mode & 0o077:
         raise UserError(f"secret file {path} is open to others (mode {mode:04o}): make it yours with chmod 600 {path}")
-    return _secret_of(text, path)
+    return octets
 
 
 def _secret_of(text: bytes, path: Path) -> bytes:
     try:
         secret = bytes.fromhex(text.decode("ascii"))
     except ValueError:
-        raise UserError(f"secret file {path} holds something else than a secret: {_HEX_FORM}") from None
+        raise UserError(f"secret file {path} holds something else than a secret: {HEX_FORM}") from None
     if len(secret) not in _SUITE_OF_LENGTH:
-        raise UserError(f"secret file {path} holds {len(secret)} octets: {_HEX_FORM}")
+        raise UserError(f"secret file {path} holds {len(secret)} octets: {HEX_FORM}")
     return secret
 
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..errors import UserError
 
@@ -54,14 +54,16 @@ def write_pcap(packets: Iterable[tuple[int, bytes]]) -> bytes:
     )
 
 
-class _Readable(Protocol):
+class Readable(Protocol):
+    """All that is asked of a capture file."""
+
     def read(self, octets: int, /) -> bytes: ...
 
 
 class _Inflated:
     """What is in a gzip'd ``file``, of which ``begun`` was read; as much of it as there is."""
 
-    def __init__(self, begun: bytes, file: _Readable) -> None:
+    def __init__(self, begun: bytes, file: Readable) -> None:
         self._file = file
         self._gzipped = begun
         self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -94,11 +96,11 @@ class PacketReader:
     ``shortened`` those of which only the beginning was kept.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: Readable, name: str) -> None:
         self.cut_short = False
         self.packets: Counter[int] = Counter()
         self.shortened = 0
-        self._file: _Readable = file
+        self._file = file
         self._name = name
         self._order = "<"
 
@@ -138,8 +140,9 @@ class PacketReader:
             raise UserError(f"{self._name}: begins with {magic.hex()} and is no capture; {_FORM}")
         *_, link_type = self._unpack("HHiIII", self._exactly(20))
         interface = _Interface(link_type & 0xFFFF, _PCAP_UNITS[number])
-        while head := self._file.read(16):
-            seconds, parts, kept, whole = self._unpack("IIII", head + self._exactly(16 - len(head)))
+        head = struct.Struct(self._order + "IIII")
+        while begun := self._file.read(head.size):
+            seconds, parts, kept, whole = head.unpack(begun + self._exactly(head.size - len(begun)))
             octets = self._exactly(self._checked(kept, MOST_PACKET_OCTETS))
             yield self._packet(interface, seconds * interface.units + parts, octets, whole)
 
@@ -218,7 +221,7 @@ class PacketReader:
         return struct.unpack(self._order + shape, octets)
 
     def _exactly(self, octets: int) -> bytes:
-        found = self._file.read(octets)
+        found = self._file.read(octets) if octets else b""
         if len(found) < octets:
             raise EOFError
         return found

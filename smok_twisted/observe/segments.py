@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from .pcap import ETHERNET
@@ -97,8 +98,7 @@ def _ipv4(packet: bytes) -> Segment | None:
     if packet[9] != _TCP or fragment & 0x3FFF:
         return None
     total = total or len(packet)  # 0: the network card was to cut it into segments
-    source, target = (str(ipaddress.IPv4Address(packet[at : at + 4])) for at in (12, 16))
-    return _tcp(packet[4 * (packet[0] & 0x0F) : total], source, target, total)
+    return _tcp(packet[4 * (packet[0] & 0x0F) : total], packet[12:16], packet[16:20], total)
 
 
 def _ipv6(packet: bytes) -> Segment | None:
@@ -108,15 +108,21 @@ def _ipv6(packet: bytes) -> Segment | None:
         kind, at = packet[at], at + 8 * (1 + packet[at + 1])
     if kind != _TCP:
         return None
-    source, target = (str(ipaddress.IPv6Address(packet[at : at + 16])) for at in (8, 24))
-    return _tcp(packet[at:total], source, target, total)
+    return _tcp(packet[at:total], packet[8:24], packet[24:40], total)
 
 
-def _tcp(tcp: bytes, source: str, target: str, ip_octets: int) -> Segment:
+def _tcp(tcp: bytes, source: bytes, target: bytes, ip_octets: int) -> Segment:
     source_port, target_port, sequence, acknowledged, offset, flags, *_ = _TCP_HEAD.unpack_from(tcp)
     data = tcp[max(_TCP_HEAD.size, 4 * (offset >> 4)) :]
-    ends = Endpoint(source, source_port), Endpoint(target, target_port)
+    ends = _endpoint(source, source_port), _endpoint(target, target_port)
     return Segment(*ends, sequence, acknowledged, flags, data, ip_octets)
+
+
+@lru_cache(maxsize=4096)
+def _endpoint(address: bytes, port: int) -> Endpoint:
+    """Remembered: the packets of a capture come from few ends."""
+    is_v4 = len(address) == 4
+    return Endpoint(str(ipaddress.IPv4Address(address) if is_v4 else ipaddress.IPv6Address(address)), port)
 
 
 # -- the way back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -91,9 +91,12 @@ class Findings:
         """Something worth telling."""
         self.events.append(Remark(piece.time_us, piece.from_client, what, detail))
 
-    def as_json(self, register_map: RegisterMap | None = None) -> Json:
-        """With ``register_map``, readings have the values of its points too."""
-        one = self.conversation
+    def as_json(
+        self, register_map: RegisterMap | None = None, rows: Callable[[Iterable[Json]], Iterable[Json]] = list
+    ) -> Json:
+        """With ``register_map``, readings have the values of its points too. ``rows`` is what the long lists become:
+        with ``iter``, a row is made when it is wanted."""
+        one, points = self.conversation, None if register_map is None else PointsOf(register_map)
         return {
             "protocol": self.protocol,
             "client": str(one.client),
@@ -107,27 +110,40 @@ class Findings:
             "packets": _by_side(one.packets),
             "ip_octets": _by_side(one.ip_octets),
             "messages": _by_side([dict(sorted(counts.items())) for counts in self.messages]),
-            "readings": [_reading(reading, register_map) for reading in self.readings],
-            "orders": [_order(order) for order in sorted(self.orders, key=lambda order: order.time_us)],
-            "faults": [_remark(remark) for remark in self.faults],
-            "events": [_remark(remark) for remark in self.events],
+            "readings": rows(_reading(reading, points) for reading in self.readings),
+            "orders": rows(map(_order, sorted(self.orders, key=lambda order: order.time_us))),
+            "faults": rows(map(_remark, self.faults)),
+            "events": rows(map(_remark, self.events)),
         }
 
 
-def point_values(reading: Reading, register_map: RegisterMap) -> Iterable[tuple[Point, Value | None]]:
-    """The points of ``register_map`` that ``reading`` holds whole."""
-    for point in register_map.points:
-        at = point.address - reading.start
-        words = reading.words[at : at + point.words_count] if at >= 0 else ()
-        if (point.unit_id, point.table) == (reading.unit, reading.table) and len(words) == point.words_count:
-            yield point, point.decode(words)
+class PointsOf:
+    """The points of a register map, found in readings; where each lies in those of one shape is looked for once."""
+
+    def __init__(self, register_map: RegisterMap) -> None:
+        self._points = register_map.points
+        self._places: dict[tuple[int, ...], list[tuple[Point, slice]]] = {}
+
+    def values(self, reading: Reading) -> Iterator[tuple[Point, Value | None]]:
+        """Those that ``reading`` holds whole."""
+        shape = reading.unit, reading.table, reading.start, len(reading.words)
+        if shape not in self._places:
+            self._places[shape] = list(self._held(*shape))
+        for point, place in self._places[shape]:
+            yield point, point.decode(reading.words[place])
+
+    def _held(self, unit: int, table: Table, start: int, words: int) -> Iterator[tuple[Point, slice]]:
+        for point in self._points:
+            place = slice(point.address - start, point.address - start + point.words_count)
+            if (point.unit_id, point.table) == (unit, table) and place.start >= 0 and place.stop <= words:
+                yield point, place
 
 
 def _by_side(both: Iterable[Any]) -> Json:
     return dict(sorted(zip(SIDES, both, strict=True)))
 
 
-def _reading(reading: Reading, register_map: RegisterMap | None) -> Json:
+def _reading(reading: Reading, points: PointsOf | None) -> Json:
     shape: Json = {
         "time": rfc3339(reading.time_us),
         "unit": reading.unit,
@@ -137,8 +153,8 @@ def _reading(reading: Reading, register_map: RegisterMap | None) -> Json:
         "quality": quality_of(reading.fault),
         "batch": reading.batch,
     }
-    if register_map is not None:
-        shape["points"] = {point.name: value for point, value in point_values(reading, register_map)}
+    if points is not None:
+        shape["points"] = {point.name: value for point, value in points.values(reading)}
     return shape
 
 

@@ -15,7 +15,7 @@ SAME_WITHIN_US = 3600 * 1_000_000
 #: Parts of one round under several plans count on from each other by this; no batch has as many rounds.
 PART = 128
 
-Registers = tuple[int, ...]  #: unit, table, start, count
+Told = tuple[bool, int, int, int, int]  #: whether it was a fault; unit, table, start, count
 
 
 class Stored:
@@ -25,8 +25,8 @@ class Stored:
         self._layout = layout
         self._places: set[Place] = set()
         self._names: dict[tuple[int, int, int], list[int]] = {}
-        self._reported: dict[Registers, list[int]] = {}  # times at which the device itself reported them
-        self._around: dict[Block, list[list[int]]] = {}  # those of all registers that hold a block
+        self._reported: dict[Told, list[int]] = {}  # times at which the device itself reported it
+        self._around: dict[tuple[bool, Block], list[list[int]]] = {}  # those of all registers that hold a block
         for report in reports:
             self.add(report)
 
@@ -48,28 +48,30 @@ class Stored:
         return self.has_place(report) or any(0 < abs(one - report.time_us) <= SAME_WITHIN_US for one in times)
 
     def reported(self, report: Report, one: BlockReport) -> bool:
-        """Whether the device itself reported what this block of ``report`` holds, within half of its interval."""
+        """Whether the device itself reported what this block of ``report`` holds, within half of its interval: a value
+        where it holds one, a fault where it was one; neither stands for the other."""
         block = self._layout.blocks(report.plan)[one.block]
         window_us = max(block.interval_seconds, block.report_seconds) * 500_000
-        return any(_is_near(times, report.time_us, window_us) for times in self._times_around(block))
+        return any(_is_near(times, report.time_us, window_us) for times in self._times_around(bool(one.fault), block))
 
     def _note(self, report: Report, blocks: tuple[Block, ...]) -> None:
         for one in report.blocks:
-            if not one.fault and one.block < len(blocks):
-                registers = blocks[one.block][:4]
-                if registers not in self._reported:
-                    self._reported[registers] = []
+            if one.block < len(blocks):
+                told = bool(one.fault), *blocks[one.block][:4]
+                if told not in self._reported:
+                    self._reported[told] = []
                     self._around = {}
-                insort(self._reported[registers], report.time_us)
+                insort(self._reported[told], report.time_us)
 
-    def _times_around(self, block: Block) -> list[list[int]]:
-        if block not in self._around:
-            self._around[block] = [
+    def _times_around(self, is_fault: bool, block: Block) -> list[list[int]]:
+        key, block_end = (is_fault, block), block.start + block.count
+        if key not in self._around:
+            self._around[key] = [
                 times
-                for (unit, table, start, count), times in self._reported.items()
-                if (unit, table) == block[:2] and start <= block.start and block.start + block.count <= start + count
+                for (*kind, start, count), times in self._reported.items()
+                if kind == [is_fault, *block[:2]] and start <= block.start and block_end <= start + count
             ]
-        return self._around[block]
+        return self._around[key]
 
 
 def _name(report: Report) -> tuple[int, int, int]:

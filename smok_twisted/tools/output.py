@@ -8,8 +8,10 @@ from __future__ import annotations
 import csv
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
+
+from .long_json import written
 
 Row = Mapping[str, Any]
 
@@ -18,7 +20,7 @@ NOTHING = "-"
 
 def one_line(text: str) -> str:
     """``text`` without anything that moves a terminal's cursor: devices and users may have written it."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def plain(value: Any) -> str:
@@ -30,6 +32,17 @@ def plain(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(plain, value))
     return one_line(str(value))
+
+
+def value_text(value: Any, state: str | None = None, digits: int | None = None) -> str:
+    """A point's value as it stands in a table: the name of its ``state``, else with all its ``digits``."""
+    if state is not None:
+        return plain(state)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and digits is not None:
+        return f"{value:.{digits}f}"
+    return plain(value)
 
 
 def age(seconds: float | None) -> str:
@@ -75,7 +88,12 @@ class Output:
         """``answer`` as it came."""
         self.line(json.dumps(answer, indent=2, ensure_ascii=False))
 
-    def rows(self, answer: Any, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    def long_json(self, answer: Any, depth: int) -> None:
+        """``answer``, whose lists may be iterators, written as they go; see ``long_json``."""
+        self._stream.writelines(written(answer, depth))
+        self.line()
+
+    def rows(self, answer: Any, rows: Iterable[Row], columns: Sequence[Column]) -> None:
         """``rows`` out of ``answer``, in the form that was asked for."""
         if self.form == "json":
             self.json(answer)
@@ -101,28 +119,29 @@ class Output:
             writer.writerow([_csv_cell(row.get(column.key)) for column in columns])
 
 
-def table(rows: Iterable[Row], columns: Sequence[Column], ruled: bool) -> list[str]:
-    """Lines in which the columns stand below each other."""
+def table(rows: Iterable[Row], columns: Sequence[Column], ruled: bool) -> Iterator[str]:
+    """Lines in which the columns stand below each other. Of all rows, only the cells are kept meanwhile."""
     cells = [[column.title for column in columns]]
     cells += [[column.shown(row.get(column.key)) for column in columns] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     if ruled:
         cells.insert(1, ["─" * width for width in widths])
-    return [
-        "  ".join(
-            _padded(cell, width, column.right) for cell, width, column in zip(line, widths, columns, strict=True)
-        ).rstrip()
-        for line in cells
-    ]
+    padded = [(width, column.right) for width, column in zip(widths, columns, strict=True)]
+    for line in cells:
+        yield "  ".join([_padded(cell, *shape) for cell, shape in zip(line, padded, strict=True)]).rstrip()
 
 
 def _padded(cell: str, width: int, right: bool) -> str:
+    if cell.isascii():
+        return cell.rjust(width) if right else cell.ljust(width)
     filling = " " * (width - _width(cell))
     return filling + cell if right else cell + filling
 
 
 def _width(text: str) -> int:
     """Columns that ``text`` takes on a terminal."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 

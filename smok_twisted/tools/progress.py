@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+#: Of a file, between two looks at how far we are.
+OCTETS_A_STEP = 1 << 16
 
 
 class Step(Protocol):
     """``step(done, total)``, in whatever is counted; a total of 0 is not known."""
 
     def __call__(self, done: float, total: float) -> None: ...
+
+
+class Watched:
+    """A file, of which ``step`` is told how much was read: octets of so many, 0 for a pipe."""
+
+    def __init__(self, file: BinaryIO, step: Step) -> None:
+        self._file = file
+        self._step = step
+        self._done = self._told = 0
+        self._total = _size(file)
+
+    def read(self, octets: int, /) -> bytes:
+        """The next octets."""
+        found = self._file.read(octets)
+        self._done += len(found)
+        if self._done - self._told >= OCTETS_A_STEP:
+            self._told = self._done
+            self._step(self._done, self._total)
+        return found
+
+
+def _size(file: BinaryIO) -> int:
+    """0: not known."""
+    try:
+        found = os.fstat(file.fileno())
+    except OSError:  # it is none of the system's
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import UserError
 from .arguments import Commands, name, one_of, output, whole
@@ -22,7 +22,11 @@ EXAMPLES = """\
   smok replay site.pcap --secret-file cellar.secret --map boiler.toml
   smok replay site.pcap --into smok-data --device cellar           # into the history, while no daemon runs
   smok replay site.pcap --into lab --device cellar --add --map boiler.toml
+  smok replay server.pcap --secret-file cellar.secret --secret-file pump.secret
   tcpdump -i eth0 -w site.pcap port 502; smok replay site.pcap"""
+
+#: The file, its conversations, the members of one, the rows of a member: those have a line each.
+JSON_DEPTH = 4
 
 
 def add_to(commands: Commands) -> None:
@@ -30,9 +34,10 @@ def add_to(commands: Commands) -> None:
     parser = commands.add("replay", _replay, "read a capture: readings, orders, faults, octets", EXAMPLES, output())
     add = parser.add_argument
     add("file", metavar="FILE", help='pcap or pcapng; "-" is the standard input')
-    secret = parser.add_mutually_exclusive_group().add_argument
-    secret("--secret", metavar="HEX", help="the device's secret, to open its records")
-    secret("--secret-file", metavar="FILE", type=Path, help="holds it in hex, as for `smok agent`; mode 0600")
+    repeated = "may be repeated"
+    add("--secret", metavar="HEX", action="append", default=[], help=f"a device's, to open its records; {repeated}")
+    from_file = f"secrets in hex, one a line, # begins a remark; mode 0600; {repeated}"
+    add("--secret-file", metavar="FILE", type=Path, action="append", default=[], dest="secret_files", help=from_file)
     spoken = "what is spoken at a server's port, where it is not recognised: smok4, p24, modbus-tcp or rtu"
     add("--port", metavar="N=PROTOCOL", type=_port, action="append", default=[], dest="ports", help=spoken)
     add("--map", metavar="FILE", help="the register map of its model, to tell values of points")
@@ -54,7 +59,7 @@ def _replay(tool: Tool) -> None:
 
 
 def _keep(tool: Tool, register_map: RegisterMap | None, known: Known) -> None:
-    from ..replay.store import Wish
+    from ..replay.owners import Wish
     from .replay_into import keep
 
     wish = Wish(tool.args.device, register_map, tool.args.add)
@@ -66,29 +71,20 @@ def _show(tool: Tool, register_map: RegisterMap | None, known: Known) -> None:
 
     found, notes = _found(tool.args.file, known)
     if tool.output.form == "json":
-        shapes = [findings.as_json(register_map) for findings in found]
-        return tool.output.json({"conversations": shapes, **notes.shape})
+        shapes = (findings.as_json(register_map, rows=iter) for findings in found)
+        return tool.output.long_json({"conversations": shapes, **notes.shape}, JSON_DEPTH)
     print_tables(tool.output, found, register_map)
     for number, line in enumerate(notes.lines):
         tool.output.line(f"({line})" if number else f"\n({line})")
 
 
 def _known(tool: Tool, register_map: RegisterMap | None) -> Known:
-    from ..agent.settings import read_secret, suite_of
     from ..modbus.plan import plan_blocks
     from ..replay.smok4_messages import Known
+    from .replay_secrets import secrets_of
 
-    known = Known(ports=dict(tool.args.ports), blocks=None if register_map is None else plan_blocks(register_map))
-    if tool.args.secret_file is not None:
-        known.secrets.append(read_secret(tool.args.secret_file))
-    elif tool.args.secret is not None:
-        try:
-            secret = bytes.fromhex(tool.args.secret)
-        except ValueError:
-            raise UserError("--secret is not accepted: hex digits, 40 for suite 1, 64 for suite 2") from None
-        suite_of(secret)
-        known.secrets.append(secret)
-    return known
+    secrets = secrets_of(tool.args.secret, tool.args.secret_files)
+    return Known(secrets, dict(tool.args.ports), blocks=None if register_map is None else plan_blocks(register_map))
 
 
 def _map(file: str | None) -> RegisterMap | None:
@@ -118,12 +114,17 @@ def _found(file: str, known: Known) -> tuple[list[Findings], Notes]:
     from ..observe.pcap import PacketReader
     from ..observe.streams import pieces
     from ..replay.player import PORTS, replay
+    from .progress import Watched, progress
     from .replay_notes import notes_of
 
     try:
-        with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as stream:
-            packets = PacketReader(stream, file)
+        with _opened(file) as stream, progress("replay", "B") as step:
+            packets = PacketReader(Watched(stream, step), file)
             found = replay(pieces(packets, {*PORTS, *known.ports}), known)
             return found, notes_of(file, packets, found)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb")  # its user closes it

@@ -6,6 +6,7 @@ import getpass
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ from .reacting import in_reactor
 
 if TYPE_CHECKING:
     from ..replay.findings import Findings
+    from ..replay.owners import Wish
     from ..replay.smok4_messages import Known
-    from ..replay.store import Kept, Outcome, Wish
+    from ..replay.store import Filler, Kept, Outcome
+    from ..storage.interface import Store
+    from ..storage.records import Snapshot
     from .replay_notes import Notes
     from .tool import Tool
 
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
 
 def keep(tool: Tool, wish: Wish, known: Known, read: Read) -> None:
     """Store what is missing, and print what became of it. ``read`` gives what was captured."""
+    wish.check()
     settings = settings_of(Path(tool.args.into))
-    where = _prepared(settings, wish.may_add)
+    where = _where(settings, wish.may_add)
     outcome, notes = in_reactor(lambda reactor: _keep(settings, reactor, wish, known, read, tool.args.file))
     if tool.output.form == "json":
         tool.output.json({"store": where, **_shape(outcome), **notes.shape})
@@ -49,8 +54,8 @@ def settings_of(place: Path) -> Settings:
     return replace(settings, daemon=replace(settings.daemon, data_dir=folder))
 
 
-def _prepared(settings: Settings, may_make: bool) -> str:
-    """What users call the store; its file is made only for a device that is added."""
+def _where(settings: Settings, may_make: bool) -> str:
+    """What users call the store; it may be missing only where a device is added."""
     kind, file = settings.storage.kind, settings.daemon.database
     if kind == "memory":
         raise UserError('[storage] kind = "memory" keeps nothing; accepted is a store that outlives the daemon')
@@ -58,27 +63,46 @@ def _prepared(settings: Settings, may_make: bool) -> str:
         return kind
     if not file.exists() and not may_make:
         raise UserError(f"{file} does not exist; --into names the data folder of a daemon, --add begins a new one")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{file.parent} cannot be made: {error.strerror}") from None
     return str(file)
 
 
 async def _keep(
     settings: Settings, reactor: Any, wish: Wish, known: Known, read: Read, file: str
 ) -> tuple[Outcome, Notes]:
-    from ..replay.store import Filler
+    """A new store is made only for something that it will keep: that is found out with an empty one in memory."""
     from ..storage.choice import store_of
+    from ..storage.memory import MemoryStore
 
+    name, read_once = Path(file).name, cache(lambda: read(known))
     store = store_of(settings, reactor)
+    if settings.storage.kind == "sqlite" and not settings.daemon.database.exists():
+        trial = MemoryStore()
+        filler = _filler(trial, await trial.open(), reactor, wish)
+        found, notes = read_once()
+        if not filler.brings(found):
+            return await filler.keep(found, getpass.getuser(), name), notes
+        _make_folder(settings.daemon.database.parent)
     snapshot = await store.open()
     try:
-        filler = Filler(store, snapshot, wish, reactor, wall_clock_us, os.urandom)
-        found, notes = read(filler.known(known))
-        return await filler.keep(found, getpass.getuser(), Path(file).name), notes
+        filler = _filler(store, snapshot, reactor, wish)
+        filler.known(known)
+        found, notes = read_once()
+        return await filler.keep(found, getpass.getuser(), name), notes
     finally:
         await store.close()
+
+
+def _filler(store: Store, snapshot: Snapshot, reactor: Any, wish: Wish) -> Filler:
+    from ..replay.store import Filler
+
+    return Filler(store, snapshot, wish, reactor, wall_clock_us, os.urandom)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}") from None
 
 
 # -- what is printed
@@ -94,8 +118,8 @@ def _shape(outcome: Outcome) -> dict[str, Any]:
 def _device_shape(kept: Kept) -> dict[str, Any]:
     times = sorted(report.time_us for report in kept.filled.new)
     return {
-        "device": kept.device.record.name,
-        "id": f"{kept.device.record.device_id:#018x}",
+        "device": kept.name,
+        "id": f"{kept.device_id:#018x}",
         "added": kept.is_added,
         "stored": len(times),
         "from": rfc3339(times[0]) if times else None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 
 from ..clock import rfc3339
 from ..errors import RemoteError
@@ -19,9 +21,10 @@ from ..modbus.pdu import (
     WriteRegisters,
     decode_request,
 )
+from ..modbus.points import Point, Value
 from ..readings import quality_of
-from ..replay.findings import SIDES, Findings, Json, Order, Remark, point_values
-from .output import Column, Output, plain
+from ..replay.findings import SIDES, Findings, Json, Order, PointsOf, Remark
+from .output import Column, Output, plain, value_text
 
 _WHICH, _TIME, _UNIT = Column("number", "#", right=True), Column("time", "TIME"), Column("unit", "UNIT", right=True)
 CONVERSATIONS = (
@@ -67,24 +70,26 @@ REMARKS = (_WHICH, _TIME, Column("from", "FROM"), Column("what", "WHAT"), Column
 def print_tables(output: Output, found: Sequence[Findings], register_map: RegisterMap | None) -> None:
     """With ``register_map``, readings are values of its points."""
     numbered = list(enumerate(found, 1))
-    shapes = [{"number": number, **findings.as_json()} for number, findings in numbered]
+    shapes = [{"number": number, **one.as_json(rows=iter)} for number, one in numbered]
     output.rows(None, shapes, CONVERSATIONS)
-    _table(output, "octets", [row for shape in shapes for row in _octets(shape)], OCTETS)
+    _table(output, "octets", (row for shape in shapes for row in _octets(shape)), OCTETS)
     if register_map is None:
-        rows = [{"number": shape["number"], **row} for shape in shapes for row in shape["readings"]]
+        rows = ({"number": shape["number"], **row} for shape in shapes for row in shape["readings"])
         _table(output, "readings", rows, READINGS)
     else:
-        rows = [row for one in numbered for row in _points(*one, register_map)]
-        _table(output, "readings", rows, POINTS)
-    _table(output, "orders", [_order(number, order) for number, one in numbered for order in one.orders], ORDERS)
-    _table(output, "faults", [_remark(number, remark) for number, one in numbered for remark in one.faults], REMARKS)
-    _table(output, "events", [_remark(number, remark) for number, one in numbered for remark in one.events], REMARKS)
+        points = PointsOf(register_map)
+        _table(output, "readings", (row for one in numbered for row in _points(*one, points)), POINTS)
+    _table(output, "orders", (_order(number, order) for number, one in numbered for order in one.orders), ORDERS)
+    _table(output, "faults", (_remark(number, remark) for number, one in numbered for remark in one.faults), REMARKS)
+    _table(output, "events", (_remark(number, remark) for number, one in numbered for remark in one.events), REMARKS)
 
 
-def _table(output: Output, title: str, rows: Sequence[Json], columns: Sequence[Column]) -> None:
-    if rows:
+def _table(output: Output, title: str, rows: Iterator[Json], columns: Sequence[Column]) -> None:
+    """One row after the other, so that they need not all be there at once."""
+    first = next(rows, None)
+    if first is not None:
         output.line(f"\n{title}")
-        output.rows(None, rows, columns)
+        output.rows(None, chain((first,), rows), columns)
 
 
 def _octets(shape: Json) -> Iterator[Json]:
@@ -94,14 +99,19 @@ def _octets(shape: Json) -> Iterator[Json]:
         yield {"number": shape["number"], "from": side, **row, "messages": ", ".join(messages)}
 
 
-def _points(number: int, findings: Findings, register_map: RegisterMap) -> Iterator[Json]:
+def _points(number: int, findings: Findings, points: PointsOf) -> Iterator[Json]:
     """A reading without values is told as it is."""
     for reading in findings.readings:
         row = {"number": number, "time": rfc3339(reading.time_us), "quality": quality_of(reading.fault)}
         if reading.fault:
             yield row | {"point": f"({reading.table.name.lower()} {reading.start} of unit {reading.unit})"}
-        for point, value in point_values(reading, register_map):
-            yield row | {"point": point.name, "value": value, "symbol": point.unit}
+        for point, value in points.values(reading):
+            yield row | {"point": point.name, "value": _value(point, value), "symbol": point.unit}
+
+
+def _value(point: Point, value: Value | None) -> str:
+    """As ``smok values`` shows it."""
+    return value_text(value, point.state_name(value), point.precision if point.kind.is_number else None)
 
 
 def _order(number: int, order: Order) -> Json:
@@ -115,8 +125,9 @@ def _remark(number: int, remark: Remark) -> Json:
     return row | {"what": remark.what, "detail": remark.detail}
 
 
+@lru_cache(maxsize=4096)
 def request_text(octets: bytes) -> str:
-    """A request PDU in words."""
+    """A request PDU in words; remembered, for a master asks the same again and again."""
     try:
         return _words(decode_request(octets))
     except RemoteError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339, wall_clock_us
 from .arguments import Commands, connection, name, one_of, output
-from .output import NOTHING, Column, age, plain
+from .output import NOTHING, Column, age, plain, value_text
 from .times import past, whole_seconds
 
 if TYPE_CHECKING:
@@ -71,13 +71,7 @@ class Shown:
         """``value`` with all its digits, or the name of its state."""
         point = self._points.get(name, {})
         state = (point.get("states") or {}).get(str(int(value))) if isinstance(value, bool | int) else None
-        if state is not None:
-            return plain(state)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, int | float) and point.get("precision") is not None:
-            return f"{value:.{point['precision']}f}"
-        return plain(value)
+        return value_text(value, state, point.get("precision"))
 
     def with_unit(self, name: str, value: Any) -> str:
         """The same with the unit."""
