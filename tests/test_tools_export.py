@@ -217,6 +217,9 @@ class OverHttp(SynchronousTestCase):
             ("?point=nothing", 404, "there is no point 'nothing'"),
             ("?layout=wide&raw=1", 422, "raw = 1 is not accepted with layout = wide"),
             ("?from=yesterday", 400, "an RFC 3339 time"),
+            ("?from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422, "the export ends before it begins: `from`"),
+            ("?from=2040-01-01T00:00:00Z", 422, "the export ends before it begins"),
+            ("?to=1960-01-01T00:00:00Z", 422, "the export ends before it begins"),
         ):
             refused = self.rig.ask("GET", f"/devices/boiler-1/export{query}")
             self.assertEqual((refused.status, word in refused.detail), (status, True), refused)
@@ -259,6 +262,15 @@ class Tool(ToolTestCase):
         self.assertEqual([row[1:] for row in found[6:9]], [
             ["outside", "0.6", "good"], ["outside", "", "timeout"], ["outside", "0.8", "good"],
         ])  # fmt: skip
+
+    async def test_the_end_before_the_beginning(self):
+        """Refused as ``smok series`` refuses it, not answered with a file without a line; what was there stays."""
+        file = self.place / "x.csv"
+        file.write_text("before")
+        text = "the export ends before it begins: `from` must be before `to`"
+        given = ("export", "boiler-1", "--from", "2027-01-01", "--to", "2026-01-01", "-o", str(file))
+        self.assertEqual(await self.refused(*given), (1, text))
+        self.assertEqual(file.read_text(), "before")
 
     async def test_to_a_file(self):
         file = self.place / "x.csv"

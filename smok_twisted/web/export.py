@@ -41,6 +41,8 @@ class Export:
             raise Impossible("raw = 1 is not accepted with layout = wide: raw words stand in the long layout")
         to_us = call.query.time_us("to", self._services.wall_clock() + HOUR_US)
         span = Span(max(0, call.query.time_us("from", 0)), max(0, to_us))
+        if span.from_us >= span.to_us:
+            raise Impossible("the export ends before it begins: `from` must be before `to`")
         rows = Rows(self._traces(found, call.query.text("point")), form)
         if self._running >= EXPORTS_AT_MOST:
             headers = {"Retry-After": str(_RETRY_SECONDS)}
