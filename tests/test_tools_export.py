@@ -59,7 +59,7 @@ class Layouts(SynchronousTestCase):
 
     def lines(self, report, names=("outside", "label", "pump"), **form):
         rows = Rows({name: self.traces[name] for name in names}, Format(**form))
-        return rows_of(rows.head() + rows.lines([report]))
+        return rows_of(rows.head() + rows.lines([report]) + rows.end())
 
     def test_long(self):
         """Values with all their digits and no more, texts as they are, the words beside them if wanted."""
@@ -77,6 +77,34 @@ class Layouts(SynchronousTestCase):
     def test_wide(self):
         found = self.lines(self.report, is_wide=True)
         self.assertEqual(found, [["time", "outside", "label", "pump"], [rfc3339(START_US), "-4.1", ',"', "true"]])
+
+    def wide(self, *reports):
+        """Lines of reports that come page by page, without the times and the head."""
+        rows = Rows({name: self.traces[name] for name in ("outside", "pump")}, Format(is_wide=True))
+        text = "".join([rows.head(), *(rows.lines([one]) for one in reports), rows.end(), rows.end()])
+        found = rows_of(text)
+        self.assertEqual(len(found) - 1, text.count("\n") - 1)
+        return [line[1:] for line in found[1:]]
+
+    def part(self, *names, later_us=0, fault=0):
+        """The report, of the blocks of these points alone."""
+        wanted = {self.view.place(name)[0] for name in names}
+        blocks = tuple(
+            BlockReport(one.block, (), fault) if fault else one for one in self.report.blocks if one.block in wanted
+        )
+        return self.report._replace(blocks=blocks, time_us=START_US + later_us)
+
+    def test_wide_is_a_line_for_each_time(self):
+        """An import makes a report of each value; those of one time, as it is printed, share a line."""
+        outside, pump = self.part("outside"), self.part("pump", later_us=999)
+        self.assertEqual(self.wide(outside, pump), [["-4.1", "true"]])
+        self.assertEqual(self.wide(outside, pump, self.part("pump", later_us=1000)), [["-4.1", "true"], ["", "true"]])
+
+    def test_wide_never_drops_a_value(self):
+        """Two values of one point and time stand in two lines."""
+        outside, pump = self.part("outside"), self.part("pump")
+        self.assertEqual(self.wide(outside, outside, pump), [["-4.1", ""], ["-4.1", "true"]])
+        self.assertEqual(self.wide(outside, self.part("outside", fault=0xE0)), [["-4.1", ""]])
 
     def test_no_answer_is_never_a_number(self):
         """It has its reason in the long layout, and nothing in the wide one."""
@@ -132,6 +160,7 @@ class AYear(TestCase):
         count = 0
         async for reports in History(store).reports(DEVICE, Span(0, START_US + 400 * 24 * HOUR_US)):
             count += rows.lines(reports).count("\n")
+        count += rows.end().count("\n")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak, count
@@ -279,6 +308,17 @@ class Tool(ToolTestCase):
         self.assertEqual(found[0], ["time", "outside", "setpoint", "season", "label", "pump"])
         self.assertEqual((len(found), found[1][1:4]), (301, ["0.1", "55.0", "1"]))
         self.assertEqual(file.stat().st_mode & 0o777 & 0o600, 0o600)
+
+    async def test_wide_of_what_was_imported(self):
+        """A line for each time of the file, as it was, though each value is a report of its own."""
+        given = "time,outside,setpoint\n" + "".join(
+            f"2020-01-01T{minute // 60:02}:{minute % 60:02}:00.000Z,{minute / 10},{30 + minute / 10}\n"
+            for minute in range(150)
+        )
+        (self.place / "old.csv").write_text(given)
+        await self.smok("import", str(self.place / "old.csv"), "--device", "boiler-1")
+        found = await self.accepted("export", "boiler-1", "outside", "setpoint", "--wide", "--to", "2021-01-01")
+        self.assertEqual(found, given)
 
     async def test_what_breaks_off_leaves_what_was_there(self):
         """Half a file never gets the name of a whole one."""

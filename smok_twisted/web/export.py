@@ -65,6 +65,6 @@ class Export:
                 for start in range(0, len(reports), _REPORTS_A_PAGE):
                     yield (head + rows.lines(reports[start : start + _REPORTS_A_PAGE])).encode()
                     head = ""
-            yield head.encode()
+            yield (head + rows.end()).encode()
         finally:
             self._running -= 1
