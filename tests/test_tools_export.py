@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smok_twisted.clock import rfc3339
 from smok_twisted.errors import StorageError
-from smok_twisted.history import chunk
+from smok_twisted.history import chunk, notes
 from smok_twisted.history.reader import History
 from smok_twisted.history.rows import Format, Rows
 from smok_twisted.history.slices import Span
@@ -27,7 +27,7 @@ from smok_twisted.web import export as web_export
 
 from .history_samples import DEVICE, HOUR, START_US, view
 from .tools_rig import ToolTestCase
-from .web_rig import NOW_US, Rig
+from .web_rig import ADMIN_TOKEN, NOW_US, Rig
 
 MINUTE_US = 60_000_000
 
@@ -119,6 +119,24 @@ class Layouts(SynchronousTestCase):
     def test_a_plan_that_is_not_known_gives_no_line(self):
         for form in ({}, {"is_wide": True}):
             self.assertEqual(len(self.lines(self.report._replace(plan=9), **form)), 1)
+
+
+class Notes(SynchronousTestCase):
+    """Lines of an export that are not of the history."""
+
+    def test_a_text_is_never_taken_for_one(self):
+        """Texts come from equipment, and may have lines that look like notes."""
+        lines = ["time,label\n", 't,"a\n', notes.left_out("x"), 'b""\n', notes.broke_off("x"), '"\n']
+        self.assertEqual(list(notes.heard(iter(lines), self.fail)), lines)
+
+    def test_what_is_told(self):
+        """And is one line, whatever it says."""
+        told = []
+        given = ["a\n", notes.left_out("one\nhour"), 't,"b"\n', notes.broke_off("no disk")]
+        lines = notes.heard(iter(given), told.append)
+        self.assertEqual([next(lines), next(lines), told], ["a\n", 't,"b"\n', ["one hour"]])
+        error = self.assertRaises(StorageError, next, lines)
+        self.assertEqual(str(error), "no disk")
 
 
 class YearStore(MemoryStore):
@@ -258,13 +276,73 @@ class OverHttp(SynchronousTestCase):
         self.assertEqual(self.rig.ask("GET", "/devices/boiler-1/export").status, 503)
 
     def test_a_store_that_fails_on_the_way_breaks_it_off(self):
-        """The body has no end, so that nobody takes it for the whole."""
+        """The body has no end, so that nobody takes it for the whole; its last line says why."""
         answer = self.begin()
         self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
         self.turn()
-        self.assertTrue(answer.transport.disconnected or answer.transport.disconnecting)
-        self.assertFalse(answer.transport.value().endswith(b"\r\n0\r\n\r\n"))
+        self.assertTrue(answer.transport.disconnecting)
+        self.assertTrue(answer.transport.value().endswith(b"\r\n# broke off: the disk is gone\n\r\n"))
         self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def test_a_fault_of_ours_breaks_it_off_too(self):
+        """What it is stands in the log."""
+        answer = self.begin()
+        self.patch(Rows, "lines", lambda *_: 1 / 0)
+        self.turn()
+        self.assertIn(b"# broke off: an internal error; the log of the daemon says more\n", answer.transport.value())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_client_that_does_not_take_the_reason(self):
+        """It is left after a minute; one of HTTP/1.0, to which the connection's end is that of the body, at once."""
+        new = self.begin()
+        old = self.rig.raw(
+            b"GET /api/v1/devices/boiler-1/export HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n" % ADMIN_TOKEN.encode()
+        )
+        aborted = []
+        for name, one in (("new", new), ("old", old)):
+            one.transport.abortConnection = lambda name=name: aborted.append(name)
+        self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
+        self.turn()
+        self.assertEqual(aborted, ["old"])
+        self.rig.clock.advance(61)
+        self.assertIn("new", aborted)
+        for one in (new, old):
+            one.gone()
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 2)
+
+    def test_a_damaged_hour_is_named(self):
+        """By a refusal when nothing was sent before it, else by the last line."""
+        damage(self.rig)
+        reason = "2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7; `smok db repack` may"
+        refused = self.rig.ask("GET", "/devices/boiler-1/export?from=2026-09-21T14:00:00Z")
+        self.assertEqual((refused.status, refused.detail.startswith(reason)), (503, True), refused)
+        answer = self.begin()
+        self.turn()
+        self.assertIn(f"# broke off: {reason}".encode(), answer.transport.value())
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def test_a_damaged_hour_is_left_out(self):
+        """If that is wanted; a line says so in its place, in both layouts."""
+        damage(self.rig)
+        wanted = ["# left out: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7"]
+        for layout in ("long", "wide"):
+            found = self.whole(f"?point=outside&damaged=skip&layout={layout}")
+            at = found.index(wanted)
+            self.assertEqual([row[0][:13] for row in found[at - 1 :: 2]], ["2026-09-21T13", "2026-09-21T15"])
+            self.assertEqual(len(found), at + 2)
+
+
+def damage(rig):
+    """Three hours, of which the one in the middle has a chunk that nobody can read."""
+    for batch, age in ((5001, 7200), (5002, -3000)):
+        rig.report(age, 1, batch)
+    chunks = rig.store.chunks
+    hour = NOW_US // HOUR_US
+
+    def some(device_id, first, end, limit=1000):
+        return succeed([(hour, b"\x07")]) if first <= hour < end else chunks(device_id, first, end, limit)
+
+    rig.store.chunks = some
 
 
 async def failing():
@@ -327,10 +405,38 @@ class Tool(ToolTestCase):
         self.rig.store.reports = self.fail_later(self.rig.store.reports)
         code, text = await self.refused("export", "boiler-1", "-o", str(file))
         self.assertEqual(code, 3)
-        self.assertIn("took the request and broke off", text)
+        self.assertEqual(text, "the export of boiler-1 broke off: the disk is gone")
         self.assertEqual([path.name for path in self.place.iterdir()], ["x.csv"])
         self.assertEqual(file.read_text(), "before")
         self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    async def test_a_damaged_hour(self):
+        """It is named, with what may be done; what was there stays."""
+        damage(self.rig)
+        file = self.place / "x.csv"
+        file.write_text("before")
+        code, text = await self.refused("export", "boiler-1", "-o", str(file))
+        self.assertEqual(code, 3)
+        self.assertIn("broke off: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7; ", text)
+        self.assertIn("`smok export --skip-damaged`", text)
+        self.assertEqual(file.read_text(), "before")
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    async def test_a_damaged_hour_is_skipped(self):
+        """The rest is there; device, hour and reason are told, the last line counts, and the end is not that of all."""
+        damage(self.rig)
+        file = self.place / "x.csv"
+        ran = await self.smok("export", "boiler-1", "outside", "--skip-damaged", "-o", str(file))
+        self.assertEqual((ran.code, ran.out), (1, ""))
+        self.assertEqual(ran.err.splitlines(), [
+            "smok: boiler-1: left out: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7",
+            "smok: 1 damaged hour is left out of the export of boiler-1; all else is there",
+        ])  # fmt: skip
+        self.assertEqual([row[0] for row in rows_of(file.read_text())],
+                         ["time", rfc3339(NOW_US - 7_200_000_000), rfc3339(NOW_US + 3_000_000_000)])  # fmt: skip
+
+    async def test_with_nothing_damaged_nothing_is_told(self):
+        self.assertEqual(len(rows_of(await self.accepted("export", "boiler-1", "outside", "--skip-damaged"))), 301)
 
     def fail_later(self, reports):
         """The second hour is not there. All is made to look like two hours."""

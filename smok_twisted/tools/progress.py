@@ -8,6 +8,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 
+def tell(text: str) -> None:
+    """A line on stderr, above a bar that is there."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
 class Step(Protocol):
     """``step(done, total)``, in whatever is counted; a total of 0 is not known."""
 
