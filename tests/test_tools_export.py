@@ -21,13 +21,13 @@ from smok_twisted.history.slices import Span
 from smok_twisted.history.traces import traces_of
 from smok_twisted.readings import BlockReport, Report
 from smok_twisted.storage.memory import MemoryStore
-from smok_twisted.storage.records import HOUR_US
+from smok_twisted.storage.records import HOUR_US, Batch
 from smok_twisted.tools import parquet
 from smok_twisted.web import export as web_export
 
 from .history_samples import DEVICE, HOUR, START_US, view
 from .tools_rig import ToolTestCase
-from .web_rig import ADMIN_TOKEN, NOW_US, Rig
+from .web_rig import ADMIN_TOKEN, BOILER, NOW_US, Rig
 
 MINUTE_US = 60_000_000
 
@@ -434,6 +434,43 @@ class Tool(ToolTestCase):
         ])  # fmt: skip
         self.assertEqual([row[0] for row in rows_of(file.read_text())],
                          ["time", rfc3339(NOW_US - 7_200_000_000), rfc3339(NOW_US + 3_000_000_000)])  # fmt: skip
+
+    def leave_out_outside(self):
+        """A new map without it, under which the device reports on; the label becomes a name."""
+        start, end = BOILER.index("[[point]]"), BOILER.index("[[point]]", BOILER.index("outside"))
+        text = (BOILER[:start] + BOILER[end:]).replace('"label"', '"title"')
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        device = self.rig.registry.find("boiler-1")
+        block, offset = device.views[device.wanted.number].place("setpoint")
+        words = [0] * device.wanted.blocks[block].count
+        words[offset] = 400
+        number, blocks = device.wanted.number, (BlockReport(block, tuple(words)),)
+        report = Report(device.record.device_id, NOW_US, 1, 301, 0, number, blocks)
+        self.rig.store.append(Batch(device.record.device_id, 1, 301, (report,)))
+
+    async def test_a_point_that_a_new_map_leaves_out(self):
+        """It keeps its history: in an export of all, and by its name; one that was renamed stands there once."""
+        self.leave_out_outside()
+        found = rows_of(await self.accepted("export", "boiler-1", "--wide"))
+        self.assertEqual(found[0], ["time", "setpoint", "season", "title", "pump", "outside"])
+        self.assertEqual([found[1][1:], found[-1][1:]], [["55.0", "1", "", "", "0.1"], ["40.0", "0", "", "", ""]])
+        found = rows_of(await self.accepted("export", "boiler-1", "outside"))
+        self.assertEqual((len(found), found[1][1:]), (301, ["outside", "0.1", "good"]))
+        series = rows_of(await self.accepted("series", "boiler-1", "outside", "--csv"))
+        self.assertEqual((len(series), series[1][1]), (301, "0.1"))
+        code, text = await self.refused("export", "boiler-1", "never")
+        self.assertEqual((code, text[:29]), (1, "there is no point 'never' in "))
+
+    async def test_parquet_of_a_point_that_a_new_map_leaves_out(self):
+        """Its column is of its type, though it is not in the map any more."""
+        from pyarrow.parquet import read_table
+
+        text = BOILER.replace('name = "label"', 'name = "tag"').replace("address = 20", "address = 24")
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        file = self.place / "x.parquet"
+        await self.accepted("export", "boiler-1", "--wide", "--format", "parquet", "-o", str(file))
+        kinds = {field.name: str(field.type) for field in read_table(file).schema}
+        self.assertEqual((kinds["label"], kinds["outside"]), ("string", "double"))
 
     async def test_with_nothing_damaged_nothing_is_told(self):
         self.assertEqual(len(rows_of(await self.accepted("export", "boiler-1", "outside", "--skip-damaged"))), 301)

@@ -41,7 +41,7 @@ def add_to(commands: Commands) -> None:
     text = "the history of a device as CSV or Parquet, all of it unless said otherwise"
     add = commands.add("export", _export, text, EXAMPLES, connection()).add_argument
     add("device", metavar="DEVICE", type=name, help="name or id")
-    add("points", metavar="POINT", nargs="*", help="default: all that are read")
+    add("points", metavar="POINT", nargs="*", help="default: all that were ever read")
     add("--from", metavar="TIME", help="RFC 3339, a date, or how long ago: 24h, 7d")
     add("--to", metavar="TIME", help="the same; default: now")
     add("--wide", action="store_true", help="a line for each time, a column for each point")
@@ -124,7 +124,7 @@ def _parquet(tool: Tool, lines: Iterator[str]) -> None:
     args: Any = tool.args
     if args.output is None:
         raise UserError("a Parquet file is not for the standard output: name a file by -o FILE")
-    points = tool.api.get("devices", args.device, "points")["points"]
+    points = tool.api.get("devices", args.device, "points", query={"old": "1"})["points"]
     with _new_file(args.output) as path:
         write(path, lines, {point["point"]: point["type"] for point in points})
 

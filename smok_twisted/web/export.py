@@ -13,12 +13,13 @@ from ..history import notes
 from ..history.reader import History
 from ..history.rows import Format, Rows
 from ..history.slices import Span
-from ..history.traces import Trace, traces_of
+from ..history.traces import Trace
 from ..storage.records import HOUR_US
 from .problems import Problem, internal, problem_of
 from .routing import Call, route
 from .services import WebServices
 from .streams import Stream, begun
+from .values import points_of
 
 #: Each keeps a page, and the reactor busy.
 EXPORTS_AT_MOST = 8
@@ -57,11 +58,12 @@ class Export:
         return await begun(pages, "text/csv; charset=utf-8", self._services.clock)
 
     def _traces(self, device: Device, names: str | None) -> Mapping[str, Mapping[int, Trace]]:
+        points = points_of(self._services.registry, device)
+        if names is None:
+            return {point.name: points.traces(point) for point in points.all_read()}
         register_map = self._services.registry.map_of(device.record)
-        every = {point.name for point in register_map.points}
-        wanted = [point.name for point in register_map.points if point.is_read]
-        wanted = wanted if names is None else list(dict.fromkeys(names.split(",")))
-        return {name: traces_of(register_map.point(name), device.views.values(), every) for name in wanted}
+        wanted = [points.get(name) or register_map.point(name) for name in names.split(",")]
+        return {point.name: points.traces(point) for point in wanted}
 
     async def _pages(self, device_id: int, span: Span, rows: Rows, skips: bool) -> AsyncGenerator[bytes, None]:
         self._running += 1
