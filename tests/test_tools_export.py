@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smok_twisted.clock import rfc3339
@@ -29,6 +33,7 @@ from .history_samples import DEVICE, HOUR, START_US, view
 from .tools_rig import ToolTestCase
 from .web_rig import ADMIN_TOKEN, BOILER, NOW_US, Rig
 
+PROJECT = Path(__file__).resolve().parent.parent
 MINUTE_US = 60_000_000
 
 
@@ -397,6 +402,36 @@ class Tool(ToolTestCase):
         await self.smok("import", str(self.place / "old.csv"), "--device", "boiler-1")
         found = await self.accepted("export", "boiler-1", "outside", "setpoint", "--wide", "--to", "2021-01-01")
         self.assertEqual(found, given)
+
+    async def test_to_a_fifo(self):
+        """It is written to, and stays one; a Parquet file is refused, which is not written from front to back."""
+        fifo = self.place / "fifo"
+        os.mkfifo(fifo)
+        read = deferToThread(fifo.read_text)
+        await self.accepted("export", "boiler-1", "outside", "-o", str(fifo))
+        self.assertEqual(len(rows_of(await read)), 301)
+        ran = await self.refused("export", "boiler-1", "--format", "parquet", "-o", str(fifo))
+        self.assertEqual(ran, (2, f"{fifo} is no regular file: name a file"))
+        self.assertEqual(([path.name for path in self.place.iterdir()], fifo.is_fifo()), (["fifo"], True))
+
+    async def test_to_the_standard_output_by_its_name(self):
+        """As by none: nothing is cut off that is there already. ``/dev/stdout`` is a link to this one."""
+        file = self.place / "all.csv"
+        file.write_text("before\n")
+        command = [sys.executable, "-m", "smok_twisted.tools.main", "--url", self.url, "--token", ADMIN_TOKEN]
+        command += ["export", "boiler-1", "outside", "-o", "/proc/self/fd/1"]
+        with file.open("a") as stream:
+            await deferToThread(subprocess.run, command, check=True, stdout=stream, cwd=PROJECT)
+        found = rows_of(file.read_text())
+        self.assertEqual((found[0], len(found)), (["before"], 302))
+
+    async def test_to_a_link(self):
+        """It stays one: what it leads to is replaced, when all is there."""
+        target, link = self.place / "target.csv", self.place / "link.csv"
+        target.write_text("before")
+        link.symlink_to(target.name)
+        await self.accepted("export", "boiler-1", "outside", "-o", str(link))
+        self.assertEqual((link.is_symlink(), len(rows_of(target.read_text()))), (True, 301))
 
     async def test_what_breaks_off_leaves_what_was_there(self):
         """Half a file never gets the name of a whole one."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from ..clock import parse_rfc3339, wall_clock_us
 from ..errors import StorageError, UserError
 from ..history import notes
 from .arguments import Commands, connection, name, one_of
+from .new_file import new_file, new_text
 from .output import one_line
 from .problems import Refused, Unreachable
 from .progress import Step, progress, tell
@@ -125,7 +124,7 @@ def _parquet(tool: Tool, lines: Iterator[str]) -> None:
     if args.output is None:
         raise UserError("a Parquet file is not for the standard output: name a file by -o FILE")
     points = tool.api.get("devices", args.device, "points", query={"old": "1"})["points"]
-    with _new_file(args.output) as path:
+    with new_file(args.output) as path:
         write(path, lines, {point["point"]: point["type"] for point in points})
 
 
@@ -134,27 +133,5 @@ def _file(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    with _new_file(path) as made, made.open("w", encoding="utf-8", newline="") as stream:
+    with new_text(path) as stream:
         yield stream
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[Path]:
-    """What is written gets its name when it is whole; what was there under that name stays until then."""
-    try:
-        file, made = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-        os.close(file)
-        try:
-            yield Path(made)
-            os.chmod(made, 0o666 & ~_umask())
-            os.replace(made, path)
-        finally:
-            Path(made).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _umask() -> int:
-    found = os.umask(0o077)
-    os.umask(found)
-    return found
