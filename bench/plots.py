@@ -10,21 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots_history
-from .plots_marks import ACCENT, BESIDE, DARK, LIGHT, logarithmic, mark, names
+from .plots_marks import ACCENT, BESIDE, DARK, LIGHT, METADATA, STYLE, logarithmic, mark, names
 from .run import Run
 from .table import Row
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-_STYLE = {
-    "font.family": ["DejaVu Sans", "sans-serif"],
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "smok",  # the same run gives the same file
-}
 
 
 def targets(axes: Axes, rows: list[Row]) -> None:
@@ -109,7 +99,7 @@ _PLOTS: list[tuple[str, Callable[[Axes, list[Row]], None], Callable[[Row], bool]
 
 def draw(run: Run, folder: Path) -> None:
     """All of them into ``folder``; what was not measured says so in its place."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, plot, belongs, height, each in _PLOTS:
             found = [row for row in run.rows if belongs(row)]
             figure = Figure(figsize=(9.2, height + each * len(found)), layout="constrained")
@@ -119,4 +109,4 @@ def draw(run: Run, folder: Path) -> None:
             else:
                 axes.set_axis_off()
                 axes.text(0, 0.5, "not measured in this run")
-            figure.savefig(folder / name, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+            figure.savefig(folder / name, metadata=METADATA)

@@ -9,6 +9,19 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+#: For ``rc_context``.
+STYLE: dict[str, Any] = {
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "smok",  # the same run gives the same file
+}
+#: Of a saved file: nothing that differs from run to run.
+METADATA: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 DARK, LIGHT, ACCENT = "#1b3a5c", "#b9c4cf", "#b3540f"
 _LABEL_WIDTH = 56
 #: For ``annotate``.

@@ -42,6 +42,10 @@ class StorageAway(StorageError):
     """The database cannot be reached now, it may come back; what was handed over is not lost."""
 
 
+class Damaged(StorageError):
+    """Something that was stored cannot be decoded any more: asking again does not help, all else can be read."""
+
+
 class RemoteError(Exception):
     """The peer broke the protocol.
 

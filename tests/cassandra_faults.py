@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from smok_twisted.storage.blob import decode
 from smok_twisted.storage.cassandra.driver import DriverSession, Options
 
 from . import cassandra_rig
+from .ack_times import Course
 from .disk_full import OCTETS, SMALL_SEGMENTS, filled, is_good
 from .kill_loop import Load, compare, killed
 from .processes import Daemon
@@ -60,11 +60,10 @@ def stored(options: Options, device_id: int) -> Counter[int]:
         if not numbers:  # lost with the power
             return Counter()
         [number] = numbers
-        where = f"WHERE device = {number} ALLOW FILTERING"
-        reports = set(rows(session, f"SELECT boot, batch_number, round, blocks FROM report {where}"))
+        reports = set(of_device(session, number, "report", "day", "boot, batch_number, round, blocks"))
         blocks_of = [decode(blocks) for *_, blocks in reports]
         seen = {(boot, batch, round_) for boot, batch, round_, _ in reports}
-        for (octets,) in rows(session, f"SELECT octets FROM chunk {where}"):
+        for (octets,) in of_device(session, number, "chunk", "month", "octets"):
             blocks_of += [
                 one.blocks for one in Chunk(octets).reports(device_id) if (one.boot, one.batch, one.round) not in seen
             ]
@@ -73,8 +72,15 @@ def stored(options: Options, device_id: int) -> Counter[int]:
     return Counter(block.words[0] << 16 | block.words[1] for blocks in blocks_of for block in blocks)
 
 
+def of_device(session: DriverSession, number: int, table: str, part: str, columns: str) -> Iterator[tuple[Any, ...]]:
+    """Partition by partition: of nodes that differ, Cassandra would filter no more than 32,000 rows."""
+    for device, one in rows(session, f"SELECT DISTINCT device, {part} FROM {table}"):
+        if device == number:
+            yield from rows(session, f"SELECT {columns} FROM {table} WHERE device = {device} AND {part} = {one}")
+
+
 def rows(session: DriverSession, cql: str, tries: int = 5) -> list[tuple[Any, ...]]:
-    """Of a whole table: nodes that have just come back are slow, and are asked again."""
+    """Nodes that have just come back are slow, and are asked again."""
     try:
         return session.run(cql)
     except StorageError:
@@ -88,31 +94,6 @@ def kill(options: Options, folder: Path, cycles: int) -> dict[str, Any]:
     """kill -9 of the daemon, again and again."""
     daemon = daemon_on(options, folder)
     return killed(daemon, cycles, DEVICES, 1, lambda device_id: stored(options, device_id))
-
-
-class Watch(threading.Thread):
-    """Looks every 20 ms how many batches are acknowledged: for the longest time in which none was."""
-
-    def __init__(self, load: Load) -> None:
-        super().__init__(daemon=True)
-        self._load = load
-        self._over = threading.Event()
-        self.longest_gap_seconds = 0.0
-
-    def run(self) -> None:
-        """Until ``end``."""
-        count, since = self._load.acknowledged, time.monotonic()
-        while not self._over.wait(0.02):
-            now, newer = time.monotonic(), self._load.acknowledged
-            self.longest_gap_seconds = max(self.longest_gap_seconds, now - since)
-            if newer != count:
-                count, since = newer, now
-
-    def end(self) -> float:
-        """The longest gap in seconds."""
-        self._over.set()
-        self.join()
-        return self.longest_gap_seconds
 
 
 @contextmanager
@@ -137,15 +118,21 @@ def wait_for(true: Callable[[], bool], seconds: float, what: str) -> float:
     return time.monotonic() - begun
 
 
-def one_node(cluster: Any, options: Options, folder: Path, kinds: tuple[str, ...], seconds: float) -> dict[str, Any]:
-    """One node killed, hung, cut off or restarted, in turn, for so long each."""
-    daemon, figures = daemon_on(options, folder), {}
+def one_node(
+    cluster: Any, options: Options, folder: Path, kinds: tuple[str, ...], seconds: float, keep: Path | None = None
+) -> dict[str, Any]:
+    """One node killed, hung, cut off or restarted, in turn, for so long each, with half of that quiet before.
+
+    ``keep``: a file for the course of it all.
+    """
+    daemon = daemon_on(options, folder)
     with under_load(daemon) as load:
-        logins = load.logins
+        logins, course = load.logins, Course()
         for number, kind in enumerate(kinds):
-            node, watch = number % 3 + 1, Watch(load)
-            watch.start()
+            node = number % 3 + 1
             hurt, heal = hurting(cluster, kind, node)
+            time.sleep(seconds / 2)
+            course.struck(kind)
             hurt()
             time.sleep(seconds)
             if kind == "partition":
@@ -153,9 +140,11 @@ def one_node(cluster: Any, options: Options, folder: Path, kinds: tuple[str, ...
             heal()
             wait_for(lambda: all(entry.state == "up" for entry in cluster.status()), 180, f"node {node} up again")
             time.sleep(2)
-            figures[f"longest gap {kind}"] = round(watch.end(), 2)
-        figures["sessions dropped"] = load.logins - logins
+            course.over(kind)
+        figures = course.figures(load.covered) | {"sessions dropped": load.logins - logins}
         load.end()
+    if keep is not None:
+        course.keep(load.covered, keep)
     return figures | compare(load.clients, lambda device_id: stored(options, device_id))
 
 
@@ -290,6 +279,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="of quorum and disk; of each fault of node")
     parser.add_argument("--inside", type=Path, help="folder of a cluster in whose namespace this runs")
     parser.add_argument("--kinds", nargs="+", default=["kill", "hang", "restart"], help="of node; partition needs root")
+    parser.add_argument("--keep", type=Path, help="of node: a file for what tests.fault_plot draws")
     args = parser.parse_args()
     if args.inside is not None:
         with tempfile.TemporaryDirectory() as home:
@@ -316,7 +306,7 @@ def report(args: argparse.Namespace, cluster: Any, home: Path) -> int:
     options = cassandra_rig.make_keyspace(cluster.addresses, 3)
     figures = {
         "kill": lambda: kill(options, home, args.cycles),
-        "node": lambda: one_node(cluster, options, home, tuple(args.kinds), args.seconds),
+        "node": lambda: one_node(cluster, options, home, tuple(args.kinds), args.seconds, args.keep),
         "quorum": lambda: quorum_lost(cluster, options, home, args.seconds),
         "disk": lambda: disk(options, home, args.seconds),
         "all": lambda: all_nodes(cluster, options, home),

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .ack_times import AckTimes, Covered
 from .independent_device import Ack, IndependentDevice, Plan, Report, Round
 from .processes import Daemon
 
@@ -58,6 +59,7 @@ class Client(threading.Thread):
         )
         self.device_id = int(device["id"], 16)
         self.acknowledged = 0
+        self.ack_times = AckTimes()
         self.sent = 0
         self.logins = 0
         self.problem: BaseException | None = None
@@ -90,6 +92,7 @@ class Client(threading.Thread):
     def _send(self) -> None:
         """The values are the batch's number: so each reading can be told from every other."""
         self.sent += 1
+        self.ack_times.sent(self.sent)
         report = Report(0, (self.sent >> 16, self.sent & 0xFFFF))
         self.device.send_data(self.sent & 0xFFFF, [Round(0, (report,))])
 
@@ -110,6 +113,7 @@ class Client(threading.Thread):
         """The newest number not above what was sent that ends in these 16 bits."""
         if batch:
             self.acknowledged = max(self.acknowledged, self.sent - (self.sent - batch & 0xFFFF))
+            self.ack_times.acknowledged(self.acknowledged)
 
 
 #: How often each number of a device is stored.
@@ -140,6 +144,11 @@ class Load:
     def acknowledged(self) -> int:
         """Batches, of all devices."""
         return sum(client.acknowledged for client in self.clients)
+
+    @property
+    def covered(self) -> list[Covered]:
+        """Each batch that was acknowledged, of all devices."""
+        return [one for client in self.clients for one in list(client.ack_times.covered)]
 
     @property
     def sent(self) -> int:

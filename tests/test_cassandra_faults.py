@@ -55,6 +55,9 @@ class Nodes(Case):
         figures = faults.one_node(cluster, options, self.folder(), kinds, 10 if IN_CI else 3)
         self.nothing_is_lost(figures)
         self.assertTrue(faults.nobody_noticed(figures), figures)
+        for kind in kinds:
+            for when in (f"before {kind}", kind):
+                self.assertRegex(figures[f"ack p50 / p99 ms {when}"], r"\A\d+ / \d+\Z")
 
     def test_a_lost_quorum(self):
         """Devices stay logged in, values stay live, and what waited in the journal is there afterwards."""

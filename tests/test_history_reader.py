@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smok_twisted.errors import StorageAway, StorageError
+from smok_twisted.errors import Damaged, StorageAway, StorageError
 from smok_twisted.history.packer import Packer, PackerTimes
-from smok_twisted.history.reader import History
+from smok_twisted.history.reader import History, refuse
 from smok_twisted.history.series import AsRead, Buckets, Question
 from smok_twisted.history.slices import Span
 from smok_twisted.history.traces import samples_of, traces_of
@@ -92,9 +92,10 @@ class Rig:
     def series(self, question):
         return self.done(self.history.series(DEVICE, question, traces(question.point), VIEWS))
 
-    def reports(self, from_us, to_us):
+    def reports(self, from_us, to_us, on_damage=refuse):
         async def all_pages():
-            return [one async for page in self.history.reports(DEVICE, Span(from_us, to_us)) for one in page]
+            pages = self.history.reports(DEVICE, Span(from_us, to_us), on_damage)
+            return [one async for page in pages for one in page]
 
         return self.done(all_pages())
 
@@ -180,8 +181,32 @@ class AnyLayer(SynchronousTestCase):
         rig.add([report(1)])
         rig.pack()
         rig.store.data.devices[DEVICE].chunks[HOUR] = b"\1damaged"
-        with self.assertRaisesRegex(StorageError, "damaged"):
+        with self.assertRaisesRegex(StorageError, r"\A2024-11-14T10:00:00.000Z: a packed hour is damaged"):
             rig.series(Question(NOW["mode"], START_US, START_US + HOUR_US))
+        with self.assertRaisesRegex(StorageError, r"\A2024-11-14T10:00:00.000Z: a packed hour is damaged"):
+            rig.reports(START_US, START_US + HOUR_US)
+
+    def test_damaged_hours_are_left_out_if_that_is_wanted(self):
+        """Whether they are packed, open, or have a row of the log that cannot be decoded; not what cannot be read."""
+        rig = Rig()
+        rig.add([report(60 * hour) for hour in range(5)])
+        rig.pack()
+        chunks = rig.store.data.devices[DEVICE].chunks
+        chunks[HOUR + 1] = chunks[HOUR + 2] = b"\1damaged"
+        rig.add([report(60 * 2 + 1), report(60 * 3 + 1)])
+        rows = rig.store.reports
+
+        def some(device_id, from_us, *rest):
+            is_damaged = from_us == START_US + 3 * HOUR_US
+            return fail(Damaged("a stored report is damaged")) if is_damaged else rows(device_id, from_us, *rest)
+
+        rig.store.reports = some
+        skipped = []
+        found = rig.reports(START_US, START_US + 5 * HOUR_US, lambda hour, _: skipped.append(hour - HOUR))
+        self.assertEqual(([(one.time_us - START_US) // HOUR_US for one in found], skipped), ([0, 4], [1, 2, 3]))
+        rig.store.reports = lambda *_: fail(StorageError("the disk is gone"))
+        with self.assertRaisesRegex(StorageError, "the disk is gone"):
+            rig.reports(START_US, START_US + 5 * HOUR_US, lambda *_: None)
 
 
 def report(minute, word=7):

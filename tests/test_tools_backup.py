@@ -107,6 +107,24 @@ class Backup(BackupTestCase):
         self.assertEqual(self.refused(self.backup("--force")), (2, text))
         self.assertEqual(dump(self.store), before)
 
+    def test_never_replaces_what_is_no_regular_file(self):
+        """By force or not: a FIFO stays one, and so would a device."""
+        os.mkfifo(self.file)
+        for options in ((), ("--force",)):
+            text = f"{self.file} is no regular file: name a file"
+            self.assertEqual(self.refused(self.backup(*options)), (2, text))
+        self.assertTrue(self.file.is_fifo())
+        self.assertEqual(self.names(self.place), ["backup.db", "data"])
+
+    def test_a_link_stays_one(self):
+        """What it leads to is replaced."""
+        target = self.place / "elsewhere.db"
+        target.write_text("old")
+        self.file.symlink_to(target)
+        self.accepted(self.backup("--force"))
+        self.assertTrue(self.file.is_symlink())
+        self.assertEqual(dump(target), dump(self.store))
+
     def test_what_was_written_only_to_the_log_is_in_it(self):
         """A running daemon has not moved it into the file yet, and goes on writing."""
         database = Database(self.store, schema("sqlite"), APPLICATION_ID)
@@ -189,6 +207,20 @@ class Restore(BackupTestCase):
         self.accepted(self.restore("--force"))
         self.assertEqual(dump(self.store), backed_up)
         self.assertEqual((self.folder / "smok.db.old").read_bytes(), b"rubbish" * 1000)
+
+    def test_never_in_place_of_what_is_no_regular_file(self):
+        """Store or key, by force or not; nor is a backup read out of a FIFO, for which nobody may come."""
+        self.backup("--with-keys", "--force")
+        for name in ("smok.db", "secrets.key"):
+            self.new = self.place / f"new-{name}"
+            self.new.mkdir()
+            os.mkfifo(self.new / name)
+            text = f"{self.new / name} is no regular file: name a file"
+            self.assertEqual(self.refused(self.restore("--force")), (2, text))
+            self.assertEqual((self.names(self.new), (self.new / name).is_fifo()), ([name], True))
+        self.file = self.place / "fifo"
+        os.mkfifo(self.file)
+        self.assertEqual(self.refused(self.restore()), (2, f"{self.file} is no regular file: name a file"))
 
     def test_not_while_a_daemon_has_the_store(self):
         self.new = self.folder

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+
+from twisted.internet.threads import deferToThread
 
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import conversations
 from smok_twisted.tools.capture import DISSECTOR
 
 from .tools_rig import ToolTestCase
+from .web_rig import ADMIN_TOKEN
+
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Capture(ToolTestCase):
@@ -36,6 +43,26 @@ class Capture(ToolTestCase):
             out = await self.accepted("capture", "boiler-1", "--seconds", "0", *argv)
             self.assertIn(f"`smok replay {file}`", out)
             self.assertEqual(self.said(file), [b"report"])
+
+    async def test_into_a_fifo(self):
+        """Whoever waits at its other end gets the file; it stays a FIFO."""
+        self.rig.ask("GET", "/devices/boiler-1/capture.pcap")
+        self.rig.connect().taps[0].received(b"report")
+        os.mkfifo("fifo")
+        read = deferToThread(Path("fifo").read_bytes)
+        await self.accepted("capture", "boiler-1", "--seconds", "0", "-o", "fifo")
+        Path("other.pcap").write_bytes(await read)  # noqa: ASYNC240
+        self.assertEqual((self.said("other.pcap"), Path("fifo").is_fifo()), ([b"report"], True))  # noqa: ASYNC240
+
+    async def test_to_the_standard_output_by_its_name(self):
+        """The file and not a word more. ``/dev/stdout`` is a link to this one."""
+        self.rig.ask("GET", "/devices/boiler-1/capture.pcap")
+        self.rig.connect().taps[0].received(b"report")
+        command = [sys.executable, "-m", "smok_twisted.tools.main", "--url", self.url, "--token", ADMIN_TOKEN]
+        command += ["capture", "boiler-1", "--seconds", "0", "-o", "/proc/self/fd/1"]
+        with open("out.pcap", "wb") as stream:  # noqa: ASYNC230
+            await deferToThread(subprocess.run, command, check=True, stdout=stream, cwd=PROJECT)
+        self.assertEqual(self.said("out.pcap"), [b"report"])
 
     async def test_a_device_that_is_away(self):
         """Nothing is written; the capture has begun and waits for it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,25 +14,27 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from smok_twisted.clock import rfc3339
 from smok_twisted.errors import StorageError
-from smok_twisted.history import chunk
+from smok_twisted.history import chunk, notes
 from smok_twisted.history.reader import History
 from smok_twisted.history.rows import Format, Rows
 from smok_twisted.history.slices import Span
 from smok_twisted.history.traces import traces_of
 from smok_twisted.readings import BlockReport, Report
 from smok_twisted.storage.memory import MemoryStore
-from smok_twisted.storage.records import HOUR_US
+from smok_twisted.storage.records import HOUR_US, Batch
 from smok_twisted.tools import parquet, progress
 from smok_twisted.web import export as web_export
 
 from .history_samples import DEVICE, HOUR, START_US, view
 from .tools_rig import ToolTestCase
-from .web_rig import NOW_US, Rig
+from .web_rig import ADMIN_TOKEN, BOILER, NOW_US, Rig
 
+PROJECT = Path(__file__).resolve().parent.parent
 MINUTE_US = 60_000_000
 
 
@@ -61,7 +65,7 @@ class Layouts(SynchronousTestCase):
 
     def lines(self, report, names=("outside", "label", "pump"), **form):
         rows = Rows({name: self.traces[name] for name in names}, Format(**form))
-        return rows_of(rows.head() + rows.lines([report]))
+        return rows_of(rows.head() + rows.lines([report]) + rows.end())
 
     def test_long(self):
         """Values with all their digits and no more, texts as they are, the words beside them if wanted."""
@@ -80,6 +84,34 @@ class Layouts(SynchronousTestCase):
         found = self.lines(self.report, is_wide=True)
         self.assertEqual(found, [["time", "outside", "label", "pump"], [rfc3339(START_US), "-4.1", ',"', "true"]])
 
+    def wide(self, *reports):
+        """Lines of reports that come page by page, without the times and the head."""
+        rows = Rows({name: self.traces[name] for name in ("outside", "pump")}, Format(is_wide=True))
+        text = "".join([rows.head(), *(rows.lines([one]) for one in reports), rows.end(), rows.end()])
+        found = rows_of(text)
+        self.assertEqual(len(found) - 1, text.count("\n") - 1)
+        return [line[1:] for line in found[1:]]
+
+    def part(self, *names, later_us=0, fault=0):
+        """The report, of the blocks of these points alone."""
+        wanted = {self.view.place(name)[0] for name in names}
+        blocks = tuple(
+            BlockReport(one.block, (), fault) if fault else one for one in self.report.blocks if one.block in wanted
+        )
+        return self.report._replace(blocks=blocks, time_us=START_US + later_us)
+
+    def test_wide_is_a_line_for_each_time(self):
+        """An import makes a report of each value; those of one time, as it is printed, share a line."""
+        outside, pump = self.part("outside"), self.part("pump", later_us=999)
+        self.assertEqual(self.wide(outside, pump), [["-4.1", "true"]])
+        self.assertEqual(self.wide(outside, pump, self.part("pump", later_us=1000)), [["-4.1", "true"], ["", "true"]])
+
+    def test_wide_never_drops_a_value(self):
+        """Two values of one point and time stand in two lines."""
+        outside, pump = self.part("outside"), self.part("pump")
+        self.assertEqual(self.wide(outside, outside, pump), [["-4.1", ""], ["-4.1", "true"]])
+        self.assertEqual(self.wide(outside, self.part("outside", fault=0xE0)), [["-4.1", ""]])
+
     def test_no_answer_is_never_a_number(self):
         """It has its reason in the long layout, and nothing in the wide one."""
         for fault, word in ((0xE0, "timeout"), (2, "exception-2"), (0xE1, "crc")):
@@ -93,6 +125,24 @@ class Layouts(SynchronousTestCase):
     def test_a_plan_that_is_not_known_gives_no_line(self):
         for form in ({}, {"is_wide": True}):
             self.assertEqual(len(self.lines(self.report._replace(plan=9), **form)), 1)
+
+
+class Notes(SynchronousTestCase):
+    """Lines of an export that are not of the history."""
+
+    def test_a_text_is_never_taken_for_one(self):
+        """Texts come from equipment, and may have lines that look like notes."""
+        lines = ["time,label\n", 't,"a\n', notes.left_out("x"), 'b""\n', notes.broke_off("x"), '"\n']
+        self.assertEqual(list(notes.heard(iter(lines), self.fail)), lines)
+
+    def test_what_is_told(self):
+        """And is one line, whatever it says."""
+        told = []
+        given = ["a\n", notes.left_out("one\nhour"), 't,"b"\n', notes.broke_off("no disk")]
+        lines = notes.heard(iter(given), told.append)
+        self.assertEqual([next(lines), next(lines), told], ["a\n", 't,"b"\n', ["one hour"]])
+        error = self.assertRaises(StorageError, next, lines)
+        self.assertEqual(str(error), "no disk")
 
 
 class YearStore(MemoryStore):
@@ -134,6 +184,7 @@ class AYear(TestCase):
         count = 0
         async for reports in History(store).reports(DEVICE, Span(0, START_US + 400 * 24 * HOUR_US)):
             count += rows.lines(reports).count("\n")
+        count += rows.end().count("\n")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak, count
@@ -219,6 +270,9 @@ class OverHttp(SynchronousTestCase):
             ("?point=nothing", 404, "there is no point 'nothing'"),
             ("?layout=wide&raw=1", 422, "raw = 1 is not accepted with layout = wide"),
             ("?from=yesterday", 400, "an RFC 3339 time"),
+            ("?from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422, "the export ends before it begins: `from`"),
+            ("?from=2040-01-01T00:00:00Z", 422, "the export ends before it begins"),
+            ("?to=1960-01-01T00:00:00Z", 422, "the export ends before it begins"),
         ):
             refused = self.rig.ask("GET", f"/devices/boiler-1/export{query}")
             self.assertEqual((refused.status, word in refused.detail), (status, True), refused)
@@ -228,13 +282,73 @@ class OverHttp(SynchronousTestCase):
         self.assertEqual(self.rig.ask("GET", "/devices/boiler-1/export").status, 503)
 
     def test_a_store_that_fails_on_the_way_breaks_it_off(self):
-        """The body has no end, so that nobody takes it for the whole."""
+        """The body has no end, so that nobody takes it for the whole; its last line says why."""
         answer = self.begin()
         self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
         self.turn()
-        self.assertTrue(answer.transport.disconnected or answer.transport.disconnecting)
-        self.assertFalse(answer.transport.value().endswith(b"\r\n0\r\n\r\n"))
+        self.assertTrue(answer.transport.disconnecting)
+        self.assertTrue(answer.transport.value().endswith(b"\r\n# broke off: the disk is gone\n\r\n"))
         self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def test_a_fault_of_ours_breaks_it_off_too(self):
+        """What it is stands in the log."""
+        answer = self.begin()
+        self.patch(Rows, "lines", lambda *_: 1 / 0)
+        self.turn()
+        self.assertIn(b"# broke off: an internal error; the log of the daemon says more\n", answer.transport.value())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_client_that_does_not_take_the_reason(self):
+        """It is left after a minute; one of HTTP/1.0, to which the connection's end is that of the body, at once."""
+        new = self.begin()
+        old = self.rig.raw(
+            b"GET /api/v1/devices/boiler-1/export HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n" % ADMIN_TOKEN.encode()
+        )
+        aborted = []
+        for name, one in (("new", new), ("old", old)):
+            one.transport.abortConnection = lambda name=name: aborted.append(name)
+        self.rig.store.reports = lambda *_: Deferred.fromCoroutine(failing())
+        self.turn()
+        self.assertEqual(aborted, ["old"])
+        self.rig.clock.advance(61)
+        self.assertIn("new", aborted)
+        for one in (new, old):
+            one.gone()
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 2)
+
+    def test_a_damaged_hour_is_named(self):
+        """By a refusal when nothing was sent before it, else by the last line."""
+        damage(self.rig)
+        reason = "2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7; `smok db repack` may"
+        refused = self.rig.ask("GET", "/devices/boiler-1/export?from=2026-09-21T14:00:00Z")
+        self.assertEqual((refused.status, refused.detail.startswith(reason)), (503, True), refused)
+        answer = self.begin()
+        self.turn()
+        self.assertIn(f"# broke off: {reason}".encode(), answer.transport.value())
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def test_a_damaged_hour_is_left_out(self):
+        """If that is wanted; a line says so in its place, in both layouts."""
+        damage(self.rig)
+        wanted = ["# left out: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7"]
+        for layout in ("long", "wide"):
+            found = self.whole(f"?point=outside&damaged=skip&layout={layout}")
+            at = found.index(wanted)
+            self.assertEqual([row[0][:13] for row in found[at - 1 :: 2]], ["2026-09-21T13", "2026-09-21T15"])
+            self.assertEqual(len(found), at + 2)
+
+
+def damage(rig):
+    """Three hours, of which the one in the middle has a chunk that nobody can read."""
+    for batch, age in ((5001, 7200), (5002, -3000)):
+        rig.report(age, 1, batch)
+    chunks = rig.store.chunks
+    hour = NOW_US // HOUR_US
+
+    def some(device_id, first, end, limit=1000):
+        return succeed([(hour, b"\x07")]) if first <= hour < end else chunks(device_id, first, end, limit)
+
+    rig.store.chunks = some
 
 
 async def failing():
@@ -286,6 +400,15 @@ class Tool(ToolTestCase):
         self.assertEqual(await self.accepted("export", "boiler-1", "outside", "-o", "-"), lines)
         self.assertIn("export boiler-1", terminal.getvalue())
 
+    async def test_the_end_before_the_beginning(self):
+        """Refused as ``smok series`` refuses it, not answered with a file without a line; what was there stays."""
+        file = self.place / "x.csv"
+        file.write_text("before")
+        text = "the export ends before it begins: `from` must be before `to`"
+        given = ("export", "boiler-1", "--from", "2027-01-01", "--to", "2026-01-01", "-o", str(file))
+        self.assertEqual(await self.refused(*given), (1, text))
+        self.assertEqual(file.read_text(), "before")
+
     async def test_to_a_file(self):
         file = self.place / "x.csv"
         self.assertEqual(await self.accepted("export", "boiler-1", "--wide", "-o", str(file)), "")
@@ -294,6 +417,47 @@ class Tool(ToolTestCase):
         self.assertEqual((len(found), found[1][1:4]), (301, ["0.1", "55.0", "1"]))
         self.assertEqual(file.stat().st_mode & 0o777 & 0o600, 0o600)
 
+    async def test_wide_of_what_was_imported(self):
+        """A line for each time of the file, as it was, though each value is a report of its own."""
+        given = "time,outside,setpoint\n" + "".join(
+            f"2020-01-01T{minute // 60:02}:{minute % 60:02}:00.000Z,{minute / 10},{30 + minute / 10}\n"
+            for minute in range(150)
+        )
+        (self.place / "old.csv").write_text(given)
+        await self.smok("import", str(self.place / "old.csv"), "--device", "boiler-1")
+        found = await self.accepted("export", "boiler-1", "outside", "setpoint", "--wide", "--to", "2021-01-01")
+        self.assertEqual(found, given)
+
+    async def test_to_a_fifo(self):
+        """It is written to, and stays one; a Parquet file is refused, which is not written from front to back."""
+        fifo = self.place / "fifo"
+        os.mkfifo(fifo)
+        read = deferToThread(fifo.read_text)
+        await self.accepted("export", "boiler-1", "outside", "-o", str(fifo))
+        self.assertEqual(len(rows_of(await read)), 301)
+        ran = await self.refused("export", "boiler-1", "--format", "parquet", "-o", str(fifo))
+        self.assertEqual(ran, (2, f"{fifo} is no regular file: name a file"))
+        self.assertEqual(([path.name for path in self.place.iterdir()], fifo.is_fifo()), (["fifo"], True))
+
+    async def test_to_the_standard_output_by_its_name(self):
+        """As by none: nothing is cut off that is there already. ``/dev/stdout`` is a link to this one."""
+        file = self.place / "all.csv"
+        file.write_text("before\n")
+        command = [sys.executable, "-m", "smok_twisted.tools.main", "--url", self.url, "--token", ADMIN_TOKEN]
+        command += ["export", "boiler-1", "outside", "-o", "/proc/self/fd/1"]
+        with file.open("a") as stream:
+            await deferToThread(subprocess.run, command, check=True, stdout=stream, cwd=PROJECT)
+        found = rows_of(file.read_text())
+        self.assertEqual((found[0], len(found)), (["before"], 302))
+
+    async def test_to_a_link(self):
+        """It stays one: what it leads to is replaced, when all is there."""
+        target, link = self.place / "target.csv", self.place / "link.csv"
+        target.write_text("before")
+        link.symlink_to(target.name)
+        await self.accepted("export", "boiler-1", "outside", "-o", str(link))
+        self.assertEqual((link.is_symlink(), len(rows_of(target.read_text()))), (True, 301))
+
     async def test_what_breaks_off_leaves_what_was_there(self):
         """Half a file never gets the name of a whole one."""
         file = self.place / "x.csv"
@@ -301,10 +465,75 @@ class Tool(ToolTestCase):
         self.rig.store.reports = self.fail_later(self.rig.store.reports)
         code, text = await self.refused("export", "boiler-1", "-o", str(file))
         self.assertEqual(code, 3)
-        self.assertIn("took the request and broke off", text)
+        self.assertEqual(text, "the export of boiler-1 broke off: the disk is gone")
         self.assertEqual([path.name for path in self.place.iterdir()], ["x.csv"])
         self.assertEqual(file.read_text(), "before")
         self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    async def test_a_damaged_hour(self):
+        """It is named, with what may be done; what was there stays."""
+        damage(self.rig)
+        file = self.place / "x.csv"
+        file.write_text("before")
+        code, text = await self.refused("export", "boiler-1", "-o", str(file))
+        self.assertEqual(code, 3)
+        self.assertIn("broke off: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7; ", text)
+        self.assertIn("`smok export --skip-damaged`", text)
+        self.assertEqual(file.read_text(), "before")
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    async def test_a_damaged_hour_is_skipped(self):
+        """The rest is there; device, hour and reason are told, the last line counts, and the end is not that of all."""
+        damage(self.rig)
+        file = self.place / "x.csv"
+        ran = await self.smok("export", "boiler-1", "outside", "--skip-damaged", "-o", str(file))
+        self.assertEqual((ran.code, ran.out), (1, ""))
+        self.assertEqual(ran.err.splitlines(), [
+            "smok: boiler-1: left out: 2026-09-21T14:00:00.000Z: a packed hour is damaged: unknown format 7",
+            "smok: 1 damaged hour is left out of the export of boiler-1; all else is there",
+        ])  # fmt: skip
+        self.assertEqual([row[0] for row in rows_of(file.read_text())],
+                         ["time", rfc3339(NOW_US - 7_200_000_000), rfc3339(NOW_US + 3_000_000_000)])  # fmt: skip
+
+    def leave_out_outside(self):
+        """A new map without it, under which the device reports on; the label becomes a name."""
+        start, end = BOILER.index("[[point]]"), BOILER.index("[[point]]", BOILER.index("outside"))
+        text = (BOILER[:start] + BOILER[end:]).replace('"label"', '"title"')
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        device = self.rig.registry.find("boiler-1")
+        block, offset = device.views[device.wanted.number].place("setpoint")
+        words = [0] * device.wanted.blocks[block].count
+        words[offset] = 400
+        number, blocks = device.wanted.number, (BlockReport(block, tuple(words)),)
+        report = Report(device.record.device_id, NOW_US, 1, 301, 0, number, blocks)
+        self.rig.store.append(Batch(device.record.device_id, 1, 301, (report,)))
+
+    async def test_a_point_that_a_new_map_leaves_out(self):
+        """It keeps its history: in an export of all, and by its name; one that was renamed stands there once."""
+        self.leave_out_outside()
+        found = rows_of(await self.accepted("export", "boiler-1", "--wide"))
+        self.assertEqual(found[0], ["time", "setpoint", "season", "title", "pump", "outside"])
+        self.assertEqual([found[1][1:], found[-1][1:]], [["55.0", "1", "", "", "0.1"], ["40.0", "0", "", "", ""]])
+        found = rows_of(await self.accepted("export", "boiler-1", "outside"))
+        self.assertEqual((len(found), found[1][1:]), (301, ["outside", "0.1", "good"]))
+        series = rows_of(await self.accepted("series", "boiler-1", "outside", "--csv"))
+        self.assertEqual((len(series), series[1][1]), (301, "0.1"))
+        code, text = await self.refused("export", "boiler-1", "never")
+        self.assertEqual((code, text[:29]), (1, "there is no point 'never' in "))
+
+    async def test_parquet_of_a_point_that_a_new_map_leaves_out(self):
+        """Its column is of its type, though it is not in the map any more."""
+        from pyarrow.parquet import read_table
+
+        text = BOILER.replace('name = "label"', 'name = "tag"').replace("address = 20", "address = 24")
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        file = self.place / "x.parquet"
+        await self.accepted("export", "boiler-1", "--wide", "--format", "parquet", "-o", str(file))
+        kinds = {field.name: str(field.type) for field in read_table(file).schema}
+        self.assertEqual((kinds["label"], kinds["outside"]), ("string", "double"))
+
+    async def test_with_nothing_damaged_nothing_is_told(self):
+        self.assertEqual(len(rows_of(await self.accepted("export", "boiler-1", "outside", "--skip-damaged"))), 301)
 
     def fail_later(self, reports):
         """The second hour is not there. All is made to look like two hours."""

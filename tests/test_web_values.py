@@ -32,6 +32,16 @@ class Points(SynchronousTestCase):
         self.assertEqual(points[2]["states"], {"0": "summer", "1": "winter"})
         self.assertEqual([point["precision"] for point in points], [1, 1, 0, None, 0, None])
 
+    def test_old_ones_are_there_if_wanted(self):
+        """Those of an earlier register map, after the map's own."""
+        rig = Rig()
+        rig.add_boiler()
+        text = BOILER.replace('name = "pump"', 'name = "motor"').replace("address = 5", "address = 6")
+        self.assertEqual(rig.ask("POST", "/models", text.encode()).status, 201)
+        for query, names in (("", ["motor"]), ("?old=1", ["motor", "pump"])):
+            found = rig.ask("GET", f"/devices/boiler-1/points{query}").json["points"]
+            self.assertEqual([one["point"] for one in found[5:]], names)
+
 
 class LatestValues(SynchronousTestCase):
     def setUp(self):

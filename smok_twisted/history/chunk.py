@@ -27,7 +27,7 @@ from operator import add
 from statistics import median_low
 from typing import NamedTuple
 
-from ..errors import StorageError
+from ..errors import Damaged, StorageError
 from ..readings import BlockReport, Report
 from ..storage import blob
 from ..storage.records import place_of
@@ -157,7 +157,7 @@ class _Place(NamedTuple):
 class Chunk:
     """An hour, opened; what is not asked for is not unpacked.
 
-    Raises StorageError for octets that ``encode`` never made.
+    Raises Damaged for octets that ``encode`` never made.
     """
 
     def __init__(self, octets: bytes) -> None:
@@ -167,7 +167,7 @@ class Chunk:
             raise _damaged(error) from None
 
     def reports(self, device_id: int) -> list[Report]:
-        """All of them, in the order of their places. Raises StorageError when the chunk is damaged."""
+        """All of them, in the order of their places. Raises Damaged when the chunk is."""
         try:
             return self._reports(device_id)
         except (ValueError, IndexError, StopIteration, struct.error) as error:
@@ -288,5 +288,5 @@ class Chunk:
         ]
 
 
-def _damaged(error: Exception) -> StorageError:
-    return StorageError(f"a packed hour is damaged: {error}")
+def _damaged(error: Exception) -> Damaged:
+    return Damaged(f"a packed hour is damaged: {error}")

@@ -6,9 +6,11 @@ hours are in chunks, and every full one also in the summary of its day (design n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from ..clock import rfc3339
+from ..errors import Damaged
 from ..readings import Report
 from ..storage.records import HOUR_US, HOURS_A_DAY, place_of
 from . import summary
@@ -32,6 +34,15 @@ _WHOLE_CHUNKS = 12
 _DAYS = 400
 
 
+#: Hears of an hour that cannot be read, and raises unless the rest is wanted all the same.
+OnDamage = Callable[[int, Damaged], None]
+
+
+def refuse(hour: int, error: Damaged) -> NoReturn:
+    """Raise Damaged with the hour (``smok db check`` says the same)."""
+    raise Damaged(f"{rfc3339(hour * HOUR_US)}: {error}") from None
+
+
 class _Run(NamedTuple):
     """Hours that follow each other and are of one kind."""
 
@@ -46,10 +57,10 @@ class History:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def reports(self, device_id: int, span: Span) -> AsyncIterator[list[Report]]:
+    async def reports(self, device_id: int, span: Span, on_damage: OnDamage = refuse) -> AsyncIterator[list[Report]]:
         """All reports of the span in the order of their places, some at a time."""
         for run in await self._runs(device_id, span):
-            async for page in self._reports_of(device_id, run, span):
+            async for page in self._reports_of(device_id, run, span, on_damage):
                 yield page
 
     async def series(
@@ -115,30 +126,44 @@ class History:
             days = await self._store.summaries(reading.device_id, start, min(start + _DAYS, end))
             yield [one for day, octets in days for one in reading.summed(day, octets, run)]
 
-    async def _chunks(
-        self, device_id: int, run: _Run, limit: int = _CHUNKS
-    ) -> AsyncIterator[list[tuple[int, Chunk]]]:
+    async def _chunks(self, device_id: int, run: _Run) -> AsyncIterator[list[tuple[int, Chunk]]]:
+        async for rows in self._packed(device_id, run, _CHUNKS):
+            yield [(hour, _opened(hour, octets)) for hour, octets in rows]
+
+    async def _packed(self, device_id: int, run: _Run, limit: int) -> AsyncIterator[list[tuple[int, bytes]]]:
         first = run.first
         while True:
             rows = await self._store.chunks(device_id, first, run.end, limit)
-            yield [(hour, Chunk(octets)) for hour, octets in rows]
+            yield rows
             if len(rows) < limit:
                 return
             first = rows[-1][0] + 1
 
-    async def _reports_of(self, device_id: int, run: _Run, span: Span) -> AsyncIterator[list[Report]]:
+    async def _reports_of(
+        self, device_id: int, run: _Run, span: Span, on_damage: OnDamage = refuse
+    ) -> AsyncIterator[list[Report]]:
         """Whole hours at a time, cut to the span."""
         for hour in range(run.first, run.end) if run.is_open else ():
-            chunks = [
-                chunk.reports(device_id)
-                async for page in self._chunks(device_id, _Run(True, hour, hour + 1))
-                for _, chunk in page
-            ]
-            yield _cut(merged(await self._log(device_id, hour), *chunks), span)
+            try:
+                reports = await self._open_hour(device_id, hour)
+            except Damaged as error:
+                on_damage(hour, error)
+            else:
+                yield _cut(reports, span)
         if not run.is_open:
-            async for page in self._chunks(device_id, run, _WHOLE_CHUNKS):
-                for _, chunk in page:
-                    yield _cut(chunk.reports(device_id), span)
+            async for page in self._packed(device_id, run, _WHOLE_CHUNKS):
+                for hour, octets in page:
+                    try:
+                        reports = Chunk(octets).reports(device_id)
+                    except Damaged as error:
+                        on_damage(hour, error)
+                    else:
+                        yield _cut(reports, span)
+
+    async def _open_hour(self, device_id: int, hour: int) -> list[Report]:
+        rows = await self._store.chunks(device_id, hour, hour + 1)
+        packed = [Chunk(octets).reports(device_id) for _, octets in rows]
+        return merged(await self._log(device_id, hour), *packed)
 
     async def _log(self, device_id: int, hour: int) -> list[Report]:
         found: list[Report] = []
@@ -185,6 +210,13 @@ class _Reading:
         hours = range(max(0, run.first - day * HOURS_A_DAY), min(HOURS_A_DAY, run.end - day * HOURS_A_DAY))
         found = [(hour, point.get(hour, summary.hour_start_us(day, hour))) for hour in hours for point in points]
         return [stretch for _, stretch in found if stretch is not None]
+
+
+def _opened(hour: int, octets: bytes) -> Chunk:
+    try:
+        return Chunk(octets)
+    except Damaged as error:
+        refuse(hour, error)
 
 
 def _runs(first: int, end: int, marked: list[int]) -> Iterator[_Run]:

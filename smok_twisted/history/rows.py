@@ -1,7 +1,8 @@
 """History as CSV: from reports to lines, each value by the register map under which it was read. Pure.
 
 *Long*: a line for each time and point, with the quality; what pandas pivots and databases take. *Wide*: a line for each
-time, a column for each point; what spreadsheets draw. There a point that was not read, or has no value, has nothing.
+time, a column for each point; what spreadsheets draw. There a point that was not read, or has no value, has nothing. An
+import makes a report of each value: those of one time share a line, unless two give the same point a value.
 Times are RFC 3339 in UTC with milliseconds, truths ``true`` and ``false``.
 """
 
@@ -51,12 +52,24 @@ class _Column:
         return found
 
 
+class _Line(NamedTuple):
+    """One of the wide layout."""
+
+    time: str
+    cells: list[str]
+
+    def takes(self, time: str, cells: Mapping[int, str]) -> bool:
+        """Whether these may stand in it too."""
+        return time == self.time and not any(self.cells[number] for number in cells)
+
+
 class Rows:
     """``traces`` of each point that is wanted, by name, in the order of the columns."""
 
     def __init__(self, traces: Mapping[str, Mapping[int, Trace]], form: Format) -> None:
         self._names = list(traces)
         self._form = form
+        self._waiting: _Line | None = None  # for more of its time
         self._columns: dict[tuple[int, int], list[_Column]] = {}  # by plan and block
         for number, (name, by_plan) in enumerate(traces.items()):
             for plan, trace in by_plan.items():
@@ -69,9 +82,14 @@ class Rows:
         return _line(["time", "point", "value", "quality", *(["raw"] if self._form.raw else [])])
 
     def lines(self, reports: Iterable[Report]) -> str:
-        """The lines of some reports, those of points that are not wanted left out."""
+        """The lines of some reports (in order of time), those of points that are not wanted left out; then ``end``."""
         lines = self._wide if self._form.is_wide else self._long
         return "".join(line for report in reports for line in lines(report))
+
+    def end(self) -> str:
+        """What waited for the next report."""
+        waiting, self._waiting = self._waiting, None
+        return "" if waiting is None else _line([waiting.time, *waiting.cells])
 
     def _long(self, report: Report) -> Iterator[str]:
         time = rfc3339(report.time_us)
@@ -84,7 +102,7 @@ class Rows:
                 yield _line([*cells, " ".join(map(str, words))] if self._form.raw else cells)
 
     def _wide(self, report: Report) -> Iterator[str]:
-        cells = [""] * len(self._names)
+        cells: dict[int, str] = {}
         is_there = False
         for block in report.blocks:
             for column in self._columns.get((report.plan, block.block), ()):
@@ -92,7 +110,16 @@ class Rows:
                 if words := column.words(block):
                     cells[column.number] = column.text(words)
         if is_there:
-            yield _line([rfc3339(report.time_us), *cells])
+            yield self._put(rfc3339(report.time_us), cells)
+
+    def _put(self, time: str, cells: Mapping[int, str]) -> str:
+        """Into the line that waits, or a new one; what is done with."""
+        done = ""
+        if self._waiting is None or not self._waiting.takes(time, cells):
+            done, self._waiting = self.end(), _Line(time, [""] * len(self._names))
+        for number, text in cells.items():
+            self._waiting.cells[number] = text
+        return done
 
 
 def cell(value: Value | None) -> str:

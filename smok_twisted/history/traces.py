@@ -1,7 +1,8 @@
 """Where a point of today's register map lies in what was read under each plan, and what its words meant then. Pure.
 
 A point is known by its name; one that was renamed by its place: the old name is gone from the map, and the new one
-stands at the same register. So a map may rename and rescale, and the history goes on in one line.
+stands at the same register. So a map may rename and rescale, and the history goes on in one line. What a map leaves out
+keeps its name in the history: ``Points`` finds it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,45 @@ def _renamed(point: Point, view: PlanView, names_now: Collection[str]) -> Point 
 
 def _place(point: Point) -> tuple[object, ...]:
     return point.unit_id, point.table, point.address, point.bit
+
+
+class Points:
+    """All points that the history of a device has: those of today's map (``now``), and *old* ones of earlier maps."""
+
+    def __init__(self, now: Iterable[Point], views: Collection[PlanView]) -> None:
+        self._now = {point.name: point for point in now}
+        self._views = views
+        self._old = {
+            point.name: point  # as the last of these maps has it
+            for view in views
+            for point in view.points.values()
+            if point.is_read and point.name not in self._now and view.place(point.name) is not None
+        }
+
+    @property
+    def old(self) -> list[Point]:
+        """Those that today's map does not have."""
+        return list(self._old.values())
+
+    def get(self, name: str) -> Point | None:
+        """Of today's map, else an old one."""
+        return self._now.get(name) or self._old.get(name)
+
+    def traces(self, point: Point) -> dict[int, Trace]:
+        """By plan number; no new name is found for an old one."""
+        names = self._now if point.name in self._now else self._now | self._old
+        return traces_of(point, self._views, names)
+
+    def all_read(self) -> list[Point]:
+        """Those that have a history of their own: an old one whose history goes on under a new name is left out."""
+        now = [point for point in self._now.values() if point.is_read]
+        told = {(plan, trace.point.name) for point in now for plan, trace in self.traces(point).items()}
+        old = [
+            point
+            for point in self._old.values()
+            if any((plan, point.name) not in told for plan in self.traces(point))
+        ]
+        return now + old
 
 
 def samples_of(reports: Iterable[Report], traces: Mapping[int, Trace]) -> Iterator[Sample]:

@@ -55,8 +55,10 @@ def back_up(
     """Write the store's file as it is at this moment to ``target``, which is replaced once all is there and read again.
 
     The ``journal`` is held before: whatever is in it, the file knows the device, the day and the hour of it. Raises
-    StorageError, and nothing is left behind then.
+    StorageError, and nothing is left behind then; UserError for a target that is no regular file.
     """
+    expect_regular(target)
+    target = Path(os.path.realpath(target))  # a link stays one
 
     def copy(path: Path, source: sqlite3.Connection) -> dict[str, int]:
         version_of(path, source, application_id)
@@ -81,8 +83,15 @@ def _held(journal: Path | None) -> contextlib.AbstractContextManager[list[backup
     return contextlib.nullcontext([]) if journal is None else backup_journal.held(journal)
 
 
+def expect_regular(path: Path) -> None:
+    """Raises UserError for a device, a FIFO, a folder: only files are replaced, and only what is a file has an end."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no regular file: name a file")
+
+
 def contents_of(path: Path, application_id: int) -> Contents:
-    """Read the whole file. Raises StorageError when it is damaged, or not ours."""
+    """Read the whole file. Raises StorageError when it is damaged, or not ours, and UserError when it is no file."""
+    expect_regular(path)
 
     def look(path: Path, connection: sqlite3.Connection) -> Contents:
         version = version_of(path, connection, application_id)
@@ -100,6 +109,8 @@ def restore(backup: Path, store: Path, application_id: int, newest: int, force: 
     is replaced stays beside it under names that end in ``.old``.
     """
     contents = contents_of(backup, application_id)
+    for replaced in (store, *(store.parent / name for name in contents.keys)):
+        expect_regular(replaced)
     if contents.version > newest:
         raise StorageError(
             f"{backup} was made by a newer version (schema {contents.version}, this one knows {newest}):"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from ..errors import StorageError
+from ..errors import Damaged, StorageError
 from ..readings import BlockReport
 
 _FORMAT = 1
@@ -68,11 +68,11 @@ def _unpack_bits(octets: bytes, size: int) -> tuple[int, ...]:
 
 
 def decode(octets: bytes) -> tuple[BlockReport, ...]:
-    """The inverse of ``encode``. Raises StorageError for octets that no ``encode`` made."""
+    """The inverse of ``encode``. Raises Damaged for octets that no ``encode`` made."""
     try:
         return _decode(octets)
     except (ValueError, IndexError, struct.error) as error:
-        raise StorageError(f"a stored report is damaged: {error}") from None
+        raise Damaged(f"a stored report is damaged: {error}") from None
 
 
 def _decode(octets: bytes) -> tuple[BlockReport, ...]:

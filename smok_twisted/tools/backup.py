@@ -45,13 +45,14 @@ def add_to(commands: Commands) -> None:
 
 
 def _backup(tool: Tool) -> None:
-    from ..storage.backup import KEY_FILES, back_up
+    from ..storage.backup import KEY_FILES, back_up, expect_regular
     from ..storage.sqlite import APPLICATION_ID
 
     store, journal = _place(tool)
     file = tool.args.file
     if not store.exists():
         raise UserError(f"{store} does not exist; --data-dir or --config names another folder")
+    expect_regular(file)
     if file.exists() and not tool.args.force:
         raise UserError(f"{file} is there already: name another file, or give --force to replace it")
     if file.exists() and file.samefile(store):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from .arguments import Commands, connection, name, whole
+from .new_file import is_standard_output
 from .problems import Refused
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _capture(tool: Tool) -> None:
     if len(octets) <= _HEADER_OCTETS:
         raise Refused(f"device {device!r} has not been connected since; it is captured when it comes, ask again then")
     file = tool.args.output or Path(f"{device}.pcap")
-    if str(file) == "-":
+    if str(file) == "-" or is_standard_output(file):
         sys.stdout.buffer.write(octets)
         return
     try:

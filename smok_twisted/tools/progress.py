@@ -13,6 +13,13 @@ from typing import BinaryIO, Protocol
 OCTETS_A_STEP = 1 << 16
 
 
+def tell(text: str) -> None:
+    """A line on stderr, above a bar that is there."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
 class Step(Protocol):
     """``step(done, total)``, in whatever is counted; a total of 0 is not known."""
 

@@ -1,7 +1,7 @@
 """An answer that is sent page by page, however long it is: the next page is made when the client has taken the last.
 
 What breaks on the way ends the connection without the end of the body, so that nobody takes a part for the whole
-(RFC 9112, section 8).
+(RFC 9112, section 8); what was written before still goes out, such as a last line with the reason.
 """
 
 from __future__ import annotations
@@ -87,8 +87,17 @@ class Sender:
         self._request.channel.forceAbortClient()
 
     async def _broken_off(self) -> None:
-        self._give_up()
-        await Deferred()  # cancelled when the connection is lost
+        """In HTTP/1.0 the connection's end would be that of the body: only a reset says that something is missing."""
+        stalled = self._stream.clock.callLater(STALLED_SECONDS, self._give_up)
+        if self._request.clientproto == b"HTTP/1.1":
+            self._request.channel.loseConnection()
+        else:
+            self._give_up()
+        try:
+            await Deferred()  # cancelled when the connection is lost
+        finally:
+            if stalled.active():
+                stalled.cancel()
 
     def pauseProducing(self) -> None:
         """The client does not keep up."""

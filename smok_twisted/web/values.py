@@ -8,10 +8,11 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..devices.device import Device
+from ..devices.registry import Registry
 from ..errors import UserError
 from ..history.reader import History
 from ..history.series import AGGREGATES, Question, Series
-from ..history.traces import traces_of
+from ..history.traces import Points
 from ..modbus.maps import RegisterMap
 from . import shapes
 from .replies import Reply
@@ -22,17 +23,25 @@ DAY_US = 24 * 3600 * 1_000_000
 _LONGEST_STEP_SECONDS = 366 * 24 * 3600
 
 
+def points_of(registry: Registry, device: Device) -> Points:
+    """All that the device's history has. Raises NotFound when its model is not there."""
+    return Points(registry.map_of(device.record).points, list(device.views.values()))
+
+
 class Values:
     """Handlers."""
 
     def __init__(self, services: WebServices) -> None:
         self._services = services
 
-    @route("GET", "/devices/<device>/points")
+    @route("GET", "/devices/<device>/points", "old")
     def points(self, call: Call, device: str) -> Any:
-        """The points of the register map in force."""
+        """The points of the register map in force; ``old=1``: and after them those that only earlier ones had."""
         found = self._services.registry.find(device)
-        return {"points": [shapes.point(point) for point in self._map(found).points]}
+        points = list(self._map(found).points)
+        if call.query.one_of("old", ("0", "1")) == "1":
+            points += points_of(self._services.registry, found).old
+        return {"points": [shapes.point(point) for point in points]}
 
     @route("GET", "/devices/<device>/values", "watch")
     def values(self, call: Call, device: str) -> Any:
@@ -54,14 +63,14 @@ class Values:
         name = call.query.text("point")
         if name is None:
             raise UserError("point is missing; accepted is the name of a point, as /points lists them")
-        point = self._map(found).point(name)
+        points = points_of(self._services.registry, found)
+        point = points.get(name) or self._map(found).point(name)
         to_us = call.query.time_us("to", self._services.wall_clock())
         from_us = call.query.time_us("from", to_us - DAY_US)
         step = call.query.integer("step", None, 1, _LONGEST_STEP_SECONDS)
         question = Question(point, from_us, to_us, step, call.query.one_of("agg", AGGREGATES))
-        traces = traces_of(point, found.views.values(), {one.name for one in self._map(found).points})
         history = History(self._services.store)
-        series = await history.series(found.record.device_id, question, traces, found.views)
+        series = await history.series(found.record.device_id, question, points.traces(point), found.views)
         return _csv_reply(series) if _wants_csv(call) else shapes.series(found.record.device_id, point, series)
 
     def _map(self, device: Device) -> RegisterMap:
