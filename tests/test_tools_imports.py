@@ -13,6 +13,7 @@ from smok_twisted.errors import StorageAway, UserError
 from smok_twisted.history.packing import packed
 from smok_twisted.storage.records import HOUR_US
 from smok_twisted.tools import imports as module
+from smok_twisted.tools.client import Client
 from smok_twisted.tools.csv_history import Form, Table
 
 from .tools_rig import ToolTestCase
@@ -20,6 +21,15 @@ from .web_rig import BOILER, NOW_US, Rig
 
 POINTS = ("outside", "flow")
 START_MS = 1_700_000_000_000
+#: One bit of the register of ``season``, so it is read with it.
+FLAG = '[[point]]\nname = "flag"\nregister = "holding"\naddress = 12\ntype = "BOOL"\nbit = 0\n'
+
+
+def cells_of(lines):
+    """Of a wide export: time, point and value, but those that are left out."""
+    names = lines[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+    return {(row["time"], name, row[name]) for row in rows for name in names[1:] if row[name] and name != "flag"}
 
 
 def cells(text, **form):
@@ -75,13 +85,60 @@ class Csv(SynchronousTestCase):
         text = "time,flow,other\n1700000000,7,1\n1700000001,,\n1700000002,true\n1700000003,on\n"
         self.assertEqual([repr(cell.value) for cell in cells(text)], ["7", "True", "'on'"])
 
+    def problems(self, text, **form):
+        """By line; '' where there is a value."""
+        return [(cell.line, cell.problem) for cell in cells(text, **form)]
+
+    def test_a_bad_cell_is_a_refusal_of_its_own(self):
+        """It is named with its line, and what stands around it is read."""
+        long, huge = "x" * 2000, "y" * 200_000
+        rows = ["1e999,1", "9" * 5000 + ",2", f"{long},3", f"{huge},4", "-" + "9" * 900 + ",5", f'"{huge},6']
+        found = self.problems("time,flow,outside\n" + "".join(f"1700000000,{row}\n" for row in rows))
+        words = {
+            2: "the number '1e999' is too large to be one",
+            3: "a cell of 5000 characters is not accepted: up to 1000",
+            4: "a cell of 2000 characters is not accepted: up to 1000",
+            5: "it is no CSV: field larger than field limit (131072)",
+            6: "is too large to be one",
+            7: "it is no CSV: field larger than field limit (131072)",
+        }
+        for line, word in words.items():
+            self.assertIn(word, next(problem for at, problem in found if at == line and problem))
+        self.assertEqual([line for line, problem in found if not problem], [2, 3, 4, 6])
+
+    def test_times_that_cannot_be(self):
+        texts = ("1969-12-31T23:59:59Z", "2206-01-01T00:00:00Z", "99999999999999", "0001-01-01 00:00")
+        said = {text.partition("is not accepted: ")[2] for text in self.times(*texts, zone="UTC")}
+        self.assertEqual(said, {"it is not between the years 1970 and 2109"})
+        [text] = self.times("9" * 5000)
+        self.assertLess(len(text), 250)
+
+    def test_a_head_that_is_no_csv(self):
+        with self.assertRaises(UserError) as raised:
+            cells(f"time,{'x' * 200_000}\n")
+        self.assertIn("its first line, which should name the columns, is no CSV", str(raised.exception))
+
+    def test_what_leads_nowhere_is_counted(self):
+        """In both layouts; the names that are told are bounded, however many a file has."""
+        for text, left_out in (
+            ("time,flow,a,b\n1700000000,1,2,\n1700000001,1,3,\n", {"a": 2, "b": 0}),
+            ("time,point,value\n1700000000,a,1\n1700000000,flow,1\n1700000001,a,1\n", {"a": 2}),
+        ):
+            table = Table(text.splitlines(keepends=True), POINTS, Form())
+            self.assertEqual({cell.point for cell in table.cells()}, {"flow"})
+            self.assertEqual(dict(table.left_out), left_out)
+        text = "time,point,value\n" + "".join(f"1700000000,p{n},1\n" for n in range(300))
+        table = Table(text.splitlines(keepends=True), POINTS, Form())
+        self.assertEqual(list(table.cells()), [])
+        self.assertEqual((len(table.left_out), table.left_out["others"]), (101, 200))
+
     def test_files_that_lead_nowhere(self):
         for text, form, word in (
             ("", {}, "none of the columns (none) is called time"),
             ("a,b\n", {}, "none of the columns a, b is called time: name it by --time-column"),
             ("time,b\n", {}, "no column is called like a point of the device (outside, flow)"),
             ("time,b\n", {"columns": {"c": "flow"}}, "there is no column 'c'; the file has time, b"),
-            ("time,b\n", {"columns": {"b": "x"}}, "there is no point 'x'; the device has outside, flow"),
+            ("time,b\n", {"columns": {"b": "x"}}, "there is no point 'x' that can be imported"),
             ("time,b\n", {"time_column": "when"}, "there is no column 'when'"),
         ):
             with self.assertRaises(UserError) as raised:
@@ -172,16 +229,23 @@ class Api(SynchronousTestCase):
             ("outside", [1], {"time": []}, 400, "time has 0 entries and value has 1"),
             ("outside", [1], {"time": [-1]}, 422, "time is not accepted"),
             ("outside", [None], {}, 400, "value"),
+            ("outside", [1], {"time": [1 << 42]}, 422, "time is not accepted"),
             ("outside", [1] * 1001, {}, 422, "up to 1000 times"),
         ):
             answer = self.post(point, *values, **changes)
             self.assertEqual((answer.status, word in answer.detail), (status, True), answer)
 
+    def test_a_number_beyond_all_numbers(self):
+        """It is a refusal, not a fault of the daemon."""
+        said = self.post("outside", 10**400, 1).json
+        self.assertEqual((said["stored"], said["refused"]), (1, 1))
+
     def test_a_bit_of_a_register_is_refused(self):
         """Its other bits would be made up."""
-        text = BOILER + '[[point]]\nname = "flag"\nregister = "holding"\naddress = 31\ntype = "BOOL"\nbit = 3\n'
-        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+        self.assertEqual(self.rig.ask("POST", "/models", (BOILER + FLAG).encode()).status, 201)
         self.assertIn("is a bit of a register", self.post("flag", True).detail)
+        points = self.rig.ask("GET", "/devices/boiler-1/points").json["points"]
+        self.assertEqual([point["point"] for point in points if not point["importable"]], ["doorbell", "flag"])
 
     def test_is_for_the_administrator_and_audited(self):
         body = {"point": "outside", "time": [], "value": []}
@@ -217,25 +281,79 @@ class Tool(ToolTestCase):
 
     async def test_a_file(self):
         self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
-        left_out = "columns left out, there is no such point: other\n"
+        left_out = "left out, there is no such point that can be imported: other (100 values)\n"
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertEqual(said, f"{left_out}200 values stored, 0 already there, 0 refused\n")
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertEqual(said, f"{left_out}0 values stored, 200 already there, 0 refused\n")
 
-    async def test_there_and_back(self):
-        """What was exported from one device is the same after the import into another."""
+    async def there_and_back(self, *options):
+        """What a whole map's export gives on the other side, and what the import said."""
+        self.rig.ask("POST", "/models", (BOILER + FLAG).encode())
         for batch in range(1, 50):
             self.rig.report(60 * (50 - batch), batch, batch)
-        exported = await self.accepted("export", "boiler-1", "outside", "setpoint", "season")
+        exported = await self.accepted("export", "boiler-1", *options)
         self.file.write_text(exported)
         self.rig.ask("POST", "/devices", {"name": "boiler-2", "model": "boiler"})
-        await self.accepted("import", str(self.file), "--device", "boiler-2")
-        again = await self.accepted("export", "boiler-2", "outside", "setpoint", "season")
-        self.assertEqual(sorted(again.splitlines()), sorted(exported.splitlines()))
+        said = await self.accepted("import", str(self.file), "--device", "boiler-2")
+        again = await self.accepted("export", "boiler-2", *options)
+        return exported.splitlines(), again.splitlines(), said
+
+    async def test_there_and_back(self):
+        """What was exported from one device is the same after the import into another, all of the map."""
+        exported, again, said = await self.there_and_back()
+        exported = [line for line in exported if not line.endswith(",label,,good")]  # a text of nothing is no value
+        self.assertEqual(sorted(again), sorted(exported))
+        self.assertEqual(len(exported), 1 + 49 * 4)
+        left_out = "left out, there is no such point that can be imported: flag (49 values)"
+        self.assertEqual(said.splitlines(), [left_out, "147 values stored, 0 already there, 0 refused"])
+
+    async def test_there_and_back_wide(self):
+        exported, again, said = await self.there_and_back("--wide")
+        values = [cells_of(lines) for lines in (again, exported)]
+        self.assertEqual(values[0], values[1])
+        self.assertIn("flag (49 values)", said)
+
+    async def test_into_a_map_that_lacks_a_point(self):
+        """The others are taken."""
+        less = BOILER.replace('"boiler"', '"less"').replace('"season"', '"time_of_year"')
+        self.rig.ask("POST", "/models", less.encode())
+        self.rig.ask("POST", "/devices", {"name": "boiler-2", "model": "less"})
+        self.rig.report(60, 41, 1)
+        self.file.write_text(await self.accepted("export", "boiler-1"))
+        said = await self.accepted("import", str(self.file), "--device", "boiler-2")
+        left_out = "left out, there is no such point that can be imported: season (1 values)"
+        self.assertEqual(said.splitlines(), [left_out, "2 values stored, 0 already there, 0 refused"])
+
+    async def test_nothing_but_what_is_left_out(self):
+        """A script learns that nothing was taken."""
+        self.write("1700000000,nothing,1", head="time,point,value")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        self.assertIn("nothing (1 values)\n0 values stored, 0 already there, 0 refused", ran.out)
+
+    async def test_bad_cells_among_good_ones(self):
+        """Each is one refusal with its line, all others are stored."""
+        bad = ("1969-01-01T00:00:00Z,1", "2206-01-01T00:00:00Z,1", "1700000001,1e999", f"1700000002,{'1' * 5000}")
+        bad += (f"1700000003,{'x' * 200_000}",)
+        good = [f"{1_700_000_100 + 60 * n},{n}" for n in range(100)]
+        self.write(*good[:50], *bad, *good[50:], head="time,outside")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        lines = ran.out.splitlines()
+        self.assertEqual((ran.code, ran.err, lines[0]), (1, "", "100 values stored, 0 already there, 5 refused"))
+        self.assertEqual([line.partition(":")[0] for line in lines[1:]], [f"line {n}" for n in range(52, 57)])
+
+    async def test_texts_that_fill_a_body(self):
+        """A page is bounded by octets, too."""
+        self.patch(module, "PAGE", 1000)
+        text = "\N{GRINNING FACE}" * 900
+        self.write(*(f"{1_700_000_000 + 60 * n},{text}" for n in range(1000)), head="time,label")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        self.assertIn("0 values stored, 0 already there, 1000 refused", ran.out)
 
     async def test_interrupted_and_repeated(self):
-        """Each value is there once."""
+        """Each value is there once, and whatever ended it, it was told how far it came."""
         self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
         store, count = self.rig.store, []
         append = store.backfill
@@ -247,12 +365,38 @@ class Tool(ToolTestCase):
             return append(*arguments)
 
         self.patch(store, "backfill", failing)
-        code, text = await self.refused("import", str(self.file), "--device", "boiler-1")
-        self.assertEqual(code, 3)
-        self.assertIn("what came until then is stored, the same command again does the rest", text)
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, "the database is away" in ran.err), (3, True))
+        told = "not finished: what came until then is stored, the same command again does the rest\n"
+        self.assertIn(told, ran.out)
+        self.assertIn("80 values stored, 0 already there, 0 refused", ran.out)
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertIn("120 values stored, 80 already there, 0 refused", said)
         self.assertEqual(len(store.data.devices[self.rig.registry.find("boiler-1").record.device_id].reports), 200)
+
+    async def test_ended_by_ctrl_c(self):
+        """It is told how far it came."""
+        self.write(*(f"{1_700_000_000 + 60 * n},{n / 10}" for n in range(100)), head="time,outside")
+        post, count = Client.post, []
+
+        def interrupted(*arguments, **keywords):
+            count.append(1)
+            if len(count) == 3:
+                raise KeyboardInterrupt
+            return post(*arguments, **keywords)
+
+        self.patch(Client, "post", interrupted)
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (130, ""))
+        self.assertIn("not finished: what came until then is stored", ran.out)
+        self.assertIn("80 values stored, 0 already there, 0 refused", ran.out)
+
+    async def test_ended_by_what_is_no_utf_8(self):
+        octets = "".join(f"{1_700_000_000 + 60 * n},{n}\n" for n in range(5000)).encode()
+        self.file.write_bytes(b"time,outside\n" + octets + b"\xff\n")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, "is not UTF-8" in ran.err), (2, True))
+        self.assertRegex(ran.out, "not finished: .*\n[1-9][0-9]* values stored")
 
     async def test_refusals_are_told_with_their_lines(self):
         self.write("1700000000,4.14", "never,1", "1700000060,warm", "1700000120,1", head="time,outside")

@@ -27,6 +27,11 @@ def is_imported(report: Report) -> bool:
     return report.boot >= FIRST_BOOT
 
 
+def is_importable(point: Point) -> bool:
+    """Whether it can have a history that another system kept."""
+    return point.is_read and point.bit is None
+
+
 def block_for(point: Point) -> Block:
     """The one block of the plan under which a point is imported. Raises Impossible."""
     if not point.is_read:
@@ -47,7 +52,7 @@ def words_of(point: Point, value: Value, rounds: bool) -> tuple[tuple[int, ...],
         raise Impossible(f"point {point.name!r} does not take {value!r}, it is a {point.type}")
     if point.kind.is_bool and value not in (0, 1):
         raise Impossible(f"point {point.name!r} does not take {value!r}, accepted is true or false")
-    if not isinstance(value, str) and not math.isfinite(value):
+    if not isinstance(value, str) and not _is_finite(value):
         raise Impossible(f"point {point.name!r} does not take {value!r}, accepted is a number")
     try:
         return point.encode(value), False
@@ -63,6 +68,13 @@ def report_of(device_id: int, plan: int, point: str, time_us: int, words: tuple[
     boot = FIRST_BOOT + crc32(point.encode()) % _BOOTS
     blocks = (BlockReport(0, words),)
     return Report(device_id, time_ms * _MS_US, boot, time_ms // 1000 & 0xFFFF, time_ms % 1000, plan, blocks)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
 
 
 def _number(point: Point, name: str) -> Value:

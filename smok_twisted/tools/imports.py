@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
@@ -11,11 +13,11 @@ from zoneinfo import ZoneInfo
 from ..errors import UserError
 from .arguments import Commands, connection, name
 from .csv_history import Cell, Form, Table
-from .problems import Unreachable
 from .progress import Step, progress
 
 if TYPE_CHECKING:
     from .client import Client
+    from .output import Output
     from .tool import Tool
 
 EXAMPLES = """\
@@ -27,6 +29,9 @@ writes them. Interrupted, or repeated, it stores each value once."""
 
 #: Values of one point that are sent together; the API takes no more.
 PAGE = 1000
+#: And a half of what the body of a request may have; a cell is far smaller than the other half.
+PAGE_OCTETS = 1 << 19
+_TIME_OCTETS = 20
 REASONS_AT_MOST = 5
 
 
@@ -47,25 +52,37 @@ def add_to(commands: Commands) -> None:
 def _import(tool: Tool) -> int | None:
     args: Any = tool.args
     form = Form(dict(map(_pair, args.map_columns)), args.time_column, _zone(args.timezone), args.decimal_comma)
-    points = [point["point"] for point in tool.api.get("devices", args.device, "points")["points"]]
+    points = tool.api.get("devices", args.device, "points")["points"]
+    done = Import(tool.api, args.device, args.round)
+    with _account(tool.output, done), _opened(args.file) as stream, progress(f"import {args.file.name}", "B") as step:
+        lines = _watched(stream, args.file.stat().st_size, step)
+        done.take(Table(lines, [point["point"] for point in points if point["importable"]], form))
+    return None if done.is_clean else 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     try:
-        with args.file.open(encoding="utf-8", newline="") as stream, progress(f"import {args.file.name}", "B") as step:
-            table = Table(_watched(stream, args.file.stat().st_size, step), points, form)
-            done = Import(tool.api, args.device, args.round)
-            for cell in table.cells():
-                done.add(cell)
-            done.flush()
+        with path.open(encoding="utf-8", newline="") as stream:
+            yield stream
     except OSError as error:
-        raise UserError(f"{args.file}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{args.file}: is not UTF-8; save it as CSV in UTF-8") from None
-    except Unreachable as error:
-        raise Unreachable(f"{error}; what came until then is stored, the same command again does the rest") from None
-    if table.ignored:
-        tool.output.line(f"columns left out, there is no such point: {', '.join(table.ignored)}")
-    for line in done.lines():
-        tool.output.line(line)
-    return 1 if done.counts["refused"] else None
+        raise UserError(f"{path}: is not UTF-8; save it as CSV in UTF-8") from None
+
+
+@contextmanager
+def _account(output: Output, done: Import) -> Iterator[None]:
+    """Tells what became of the values, whatever ends the import; nothing when it did not even begin."""
+    try:
+        yield
+    except BaseException:
+        if done.is_begun:
+            output.line("not finished: what came until then is stored, the same command again does the rest")
+        raise
+    finally:
+        for line in done.lines():
+            output.line(line)
 
 
 class Import:
@@ -76,26 +93,36 @@ class Import:
         self._api = api
         self._device = device
         self._rounds = rounds
-        self._waiting: dict[str, list[Cell]] = {}
+        self._table: Table | None = None
+        self._waiting: dict[str, _Page] = {}
         self._reasons: list[str] = []
 
-    def add(self, cell: Cell) -> None:
-        """One more."""
-        if cell.problem:
-            return self._refuse(cell, cell.problem)
-        waiting = self._waiting.setdefault(cell.point, [])
-        waiting.append(cell)
-        if len(waiting) >= PAGE:
-            self._send(cell.point)
-        return None
-
-    def flush(self) -> None:
-        """What waits."""
+    def take(self, table: Table) -> None:
+        """All of it."""
+        self._table = table
+        for cell in table.cells():
+            self._add(cell)
         for point in list(self._waiting):
             self._send(point)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether there was a file that could be read."""
+        return self._table is not None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was refused, and not all of it left out."""
+        counts = self.counts
+        return not counts["refused"] and (counts["stored"] + counts["there"] > 0 or not self._left_out().total())
+
     def lines(self) -> Iterator[str]:
         """What became of it."""
+        if not self.is_begun:
+            return
+        if left_out := self._left_out():
+            names = ", ".join(f"{name} ({count} values)" for name, count in left_out.items())
+            yield f"left out, there is no such point that can be imported: {names}"
         counts = self.counts
         rounded = f", {counts['rounded']} rounded" if counts["rounded"] else ""
         yield f"{counts['stored']} values stored, {counts['there']} already there, {counts['refused']} refused{rounded}"
@@ -103,8 +130,20 @@ class Import:
         if counts["refused"] > len(self._reasons):
             yield f"... and {counts['refused'] - len(self._reasons)} more"
 
+    def _left_out(self) -> Counter[str]:
+        return self._table.left_out if self._table is not None else Counter()
+
+    def _add(self, cell: Cell) -> None:
+        if cell.problem:
+            return self._refuse(cell, cell.problem)
+        page = self._waiting.setdefault(cell.point, _Page())
+        page.add(cell)
+        if page.is_full:
+            self._send(cell.point)
+        return None
+
     def _send(self, point: str) -> None:
-        cells = self._waiting.pop(point)
+        cells = self._waiting.pop(point).cells
         body = {
             "point": point,
             "time": [cell.time_us // 1000 for cell in cells],
@@ -121,6 +160,23 @@ class Import:
         self.counts["refused"] += 1
         if len(self._reasons) < REASONS_AT_MOST:
             self._reasons.append(f"line {cell.line}: {reason}")
+
+
+class _Page:
+    """Values of one point that wait to be sent together."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self._octets = 0
+
+    def add(self, cell: Cell) -> None:
+        """One more."""
+        self.cells.append(cell)
+        self._octets += _TIME_OCTETS + len(json.dumps(cell.value))  # escaped, so never fewer than are sent
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.cells) >= PAGE or self._octets >= PAGE_OCTETS
 
 
 def _watched(stream: TextIO, octets: int, step: Step) -> Iterator[str]:

@@ -1,0 +1,62 @@
+"""Times in CSV history of other systems: which moment a cell means. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+
+from ..clock import parse_rfc3339
+from ..errors import UserError
+
+TIME_FORM = "RFC 3339, YYYY-MM-DD HH:MM[:SS] with --timezone, or seconds or milliseconds since 1970"
+#: What the API takes, in the year 2109.
+LAST_US = (1 << 42) * 1000
+_EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
+_MILLISECONDS_FROM = 100_000_000_000
+_SHOWN_CHARACTERS = 60
+
+
+class Clock:
+    """Reads times; where an hour comes twice, in autumn, the second one is that which follows the first."""
+
+    def __init__(self, zone: tzinfo | None, is_wide: bool) -> None:
+        """``is_wide``: no two lines are of the same time."""
+        self._zone = zone
+        self._is_wide = is_wide
+        self._newest_us = 0
+
+    def time_us(self, text: str) -> int:
+        """Microseconds since 1970. Raises UserError."""
+        try:
+            time_us = self._read(text)
+        except (ValueError, OverflowError):
+            raise UserError(f"the time {shown(text)} is not accepted: {TIME_FORM}") from None
+        if not 0 <= time_us < LAST_US:
+            raise UserError(f"the time {shown(text)} is not accepted: it is not between the years 1970 and 2109")
+        return time_us
+
+    def _read(self, text: str) -> int:
+        if _EPOCH.fullmatch(text):
+            number = float(text)
+            return int(number * (1000 if number >= _MILLISECONDS_FROM else 1_000_000))
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return parse_rfc3339(text)
+        if self._zone is None:
+            raise UserError(f"the time {shown(text)} names no zone: give --timezone, such as UTC or Europe/Warsaw")
+        return self._local(text, moment)
+
+    def _local(self, text: str, moment: datetime) -> int:
+        zone = self._zone
+        both = [parse_rfc3339(moment.replace(tzinfo=zone, fold=fold).isoformat()) for fold in (0, 1)]
+        first, second = both
+        if first > second:
+            raise UserError(f"the time {shown(text)} does not exist: clocks were put forward then")
+        is_passed = self._newest_us >= first if self._is_wide else self._newest_us > first
+        self._newest_us = second if first < second and is_passed else first
+        return self._newest_us
+
+
+def shown(text: str) -> str:
+    """As it is told, however long."""
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}...")
