@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,10 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from smok_twisted.clock import rfc3339
 from smok_twisted.errors import StorageAway, UserError
 from smok_twisted.history.packing import packed
+from smok_twisted.readings import FIRST_UNTOLD_PLAN
 from smok_twisted.storage.records import HOUR_US
-from smok_twisted.tools import imports as module
+from smok_twisted.tools import import_pages as module
 from smok_twisted.tools.client import Client
 from smok_twisted.tools.csv_history import Form, Table
+from smok_twisted.tools.csv_times import rhythm_seconds
 
 from .tools_rig import ToolTestCase
 from .web_rig import BOILER, NOW_US, Rig
@@ -113,6 +116,25 @@ class Csv(SynchronousTestCase):
         [text] = self.times("9" * 5000)
         self.assertLess(len(text), 250)
 
+    def test_the_rhythm_of_times(self):
+        """The median, rounded up to what people say; neither an outage nor a burst counts, nor the order."""
+        for steps, seconds in (
+            ([], 1),
+            ([0, 0], 1),
+            ([300, 300, 9000, 300, 1, 300], 300),
+            ([-300, -301, -300], 300),
+            ([299.2], 300),
+            ([15.01], 16),
+            ([301], 310),
+            ([3600], 3600),
+            ([86_400], 86_400),
+            ([9e9], 366 * 86_400),
+        ):
+            times = [0]
+            for step in steps:
+                times.append(times[-1] + int(step * 1_000_000))
+            self.assertEqual(rhythm_seconds(times), seconds, steps)
+
     def test_a_head_that_is_no_csv(self):
         with self.assertRaises(UserError) as raised:
             cells(f"time,{'x' * 200_000}\n")
@@ -186,12 +208,42 @@ class Api(SynchronousTestCase):
         self.assertEqual(self.post("outside", 1, 2, 3, 4).json["stored"], 1)
         self.assertEqual(self.series("outside"), [1, 2, 3, 4])
 
+    def test_values_further_apart_than_the_map_has_them(self):
+        """They are a line, and only where values are missing it is torn; also when they are packed, and summed up."""
+        minutes = [*range(0, 48 * 60, 5), *range(52 * 60, 72 * 60, 5)]
+        span = f"from={rfc3339(START_MS * 1000)}&to={rfc3339(START_MS * 1000 + 80 * HOUR_US)}"
+        times = [START_MS + 60_000 * minute for minute in minutes]
+        said = self.post("outside", *(n % 50 for n in range(len(times))), time=times, interval=300).json
+        self.assertEqual(said["stored"], len(times))
+        for _ in range(2):
+            for step in ("", "&step=3600", "&step=600"):
+                path = f"/devices/boiler-1/series?point=outside&{span}{step}"
+                self.assertEqual(self.rig.ask("GET", path).json["value"].count(None), 1, step)
+            self.pack()
+
+    def test_an_interval_below_that_of_the_map(self):
+        """The map's counts; and an interval of its own is a plan of its own, of which there is an end."""
+        self.post("outside", 1, interval=5)
+        self.post("outside", 1, 2)
+        self.post("outside", 1, 2, 3, interval=60)
+        self.assertEqual(len(self.device.views), 2)
+        said = self.post("outside", 1, 2, 3, 4, interval=61).json
+        self.assertEqual((said["stored"], said["there"], len(self.device.views)), (1, 3, 3))
+        for interval in (0, 366 * 86_400 + 1):
+            self.assertEqual(self.post("outside", 1, interval=interval).status, 422)
+        self.device.views[FIRST_UNTOLD_PLAN] = self.device.views[0xFFFF]
+        answer = self.post("outside", 1, interval=62)
+        self.assertEqual((answer.status, "has readings under 4096 plans of imports" in answer.detail), (422, True))
+
     def pack(self):
         """All of it; the log forgets."""
         store, device_id = self.rig.store, self.device.record.device_id
         for one in store.unpacked(0, 1 << 40).result:
             log = store.reports(device_id, one.hour * HOUR_US, (one.hour + 1) * HOUR_US).result
-            store.save_packed(packed(one, log, None, None, self.device.views), one.mark)
+            chunks = dict(store.chunks(device_id, one.hour, one.hour + 1).result)
+            days = dict(store.summaries(device_id, one.hour // 24, one.hour // 24 + 1).result)
+            known = chunks.get(one.hour), days.get(one.hour // 24)
+            store.save_packed(packed(one, log, *known, self.device.views), one.mark)
         store.forget(device_id, 1 << 62, 0)
 
     def test_is_beside_what_the_device_has_read(self):
@@ -397,6 +449,46 @@ class Tool(ToolTestCase):
         ran = await self.smok("import", str(self.file), "--device", "boiler-1")
         self.assertEqual((ran.code, "is not UTF-8" in ran.err), (2, True))
         self.assertRegex(ran.out, "not finished: .*\n[1-9][0-9]* values stored")
+
+    async def gaps(self, point):
+        """Of all that is there."""
+        text = await self.accepted("series", "boiler-1", point, "--from", "2023-11-14", "--json")
+        return json.loads(text)["value"].count(None)
+
+    async def test_a_file_with_a_rhythm_of_its_own(self):
+        """No gap where nothing is missing, one where there was an outage; the same when it is interrupted and repeated,
+        under one plan for each point."""
+        times = [*range(0, 30_000, 300), *range(60_000, 90_000, 300)]
+        self.write(*(f"{1_700_000_000 + time},1,2" for time in times), head="time,outside,setpoint")
+        store, append = self.rig.store, self.rig.store.backfill
+        for fails_at in (3, 2):
+            count = []
+
+            def failing(*arguments, count=count, fails_at=fails_at):
+                count.append(1)
+                if len(count) == fails_at:
+                    raise StorageAway("the database is away")
+                return append(*arguments)
+
+            self.patch(store, "backfill", failing)
+            ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+            self.assertEqual(ran.code, 3)
+        self.patch(store, "backfill", append)
+        await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((await self.gaps("outside"), await self.gaps("setpoint")), (1, 1))
+        views = self.rig.registry.find("boiler-1").views
+        self.assertEqual(sum(view.plan.number >= FIRST_UNTOLD_PLAN for view in views.values()), 2)
+        said = await self.accepted("import", str(self.file), "--device", "boiler-1", "--interval", "10m")
+        self.assertIn("0 values stored, 400 already there", said)
+
+    async def test_an_interval_that_is_given(self):
+        """Values that came when they changed."""
+        times = [0, 10, 500, 505, 510, 2000, 2005]
+        self.write(*(f"{1_700_000_000 + time},1" for time in times), head="time,outside")
+        await self.accepted("import", str(self.file), "--device", "boiler-1", "--interval", "10m")
+        self.assertEqual(await self.gaps("outside"), 0)
+        said = await self.refused("import", str(self.file), "--device", "boiler-1", "--interval", "often")
+        self.assertEqual((said[0], "'often' is no duration" in said[1]), (2, True))
 
     async def test_refusals_are_told_with_their_lines(self):
         self.write("1700000000,4.14", "never,1", "1700000060,warm", "1700000120,1", head="time,outside")

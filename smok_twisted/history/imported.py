@@ -32,13 +32,19 @@ def is_importable(point: Point) -> bool:
     return point.is_read and point.bit is None
 
 
-def block_for(point: Point) -> Block:
-    """The one block of the plan under which a point is imported. Raises Impossible."""
+def block_for(point: Point, interval_seconds: int = 0) -> Block:
+    """The one block of the plan under which a point is imported. Raises Impossible.
+
+    ``interval_seconds`` is how far apart the values of the other system are; never less than the register map says.
+    """
     if not point.is_read:
         raise Impossible(f"point {point.name!r} is not read (access = {point.access!r}), so it has no history")
     if point.bit is not None:
         raise Impossible(f"point {point.name!r} is a bit of a register, whose other bits would be made up: import none")
-    return block_of(point)
+    block = block_of(point)
+    if interval_seconds <= max(block.interval_seconds, block.report_seconds):
+        return block
+    return block._replace(interval_seconds=interval_seconds)
 
 
 def words_of(point: Point, value: Value, rounds: bool) -> tuple[tuple[int, ...], bool]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from itertools import pairwise
+from statistics import median_low
 
 from ..clock import parse_rfc3339
 from ..errors import UserError
@@ -13,6 +16,11 @@ TIME_FORM = "RFC 3339, YYYY-MM-DD HH:MM[:SS] with --timezone, or seconds or mill
 LAST_US = (1 << 42) * 1000
 _EPOCH = re.compile(r"\d{9,14}(\.\d+)?")
 _MILLISECONDS_FROM = 100_000_000_000
+#: Values that tell how far apart those of a file are.
+_RHYTHM_FROM = 500
+_RHYTHM_AT_MOST = 366 * 24 * 3600
+#: Seconds up to which the rhythm is rounded to so many.
+_ROUNDED_TO = ((60, 1), (600, 10), (7200, 60), (86_400, 600))
 _SHOWN_CHARACTERS = 60
 
 
@@ -55,6 +63,18 @@ class Clock:
         is_passed = self._newest_us >= first if self._is_wide else self._newest_us > first
         self._newest_us = second if first < second and is_passed else first
         return self._newest_us
+
+
+def rhythm_seconds(times_us: Sequence[int]) -> int:
+    """How far apart these times are, rounded up; 1 when they do not say.
+
+    It is the median, so that neither an outage nor a burst counts. Rounded, because it names a plan of which a device
+    can have some thousands: files of the same logger should have the same.
+    """
+    steps_us = [abs(after - before) for before, after in pairwise(times_us[:_RHYTHM_FROM]) if after != before]
+    seconds = -(-median_low(steps_us) // 1_000_000) if steps_us else 1
+    unit = next((unit for up_to, unit in _ROUNDED_TO if seconds <= up_to), 3600)
+    return min(-(-seconds // unit) * unit, _RHYTHM_AT_MOST)
 
 
 def shown(text: str) -> str:

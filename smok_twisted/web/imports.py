@@ -20,6 +20,7 @@ VALUES_AT_MOST = 1000
 REASONS_AT_MOST = 5
 _LAST_MS = 1 << 42  # in the year 2109
 _TIMES_FORM = f"a list of up to {VALUES_AT_MOST} times in milliseconds since 1970 UTC, from 0 to 2**42"
+_INTERVAL_SECONDS_AT_MOST = 366 * 24 * 3600
 _VALUES_FORM = "a list of numbers, truths and texts, one for each time"
 
 
@@ -33,7 +34,7 @@ class Imports:
     async def add(self, call: Call, device: str) -> Any:
         """Values of one point. What is stored already stays as it is, and so does the device's cursor."""
         found = self._services.registry.find(device)
-        members = call.members("point", "time", "value", "round")
+        members = call.members("point", "time", "value", "round", "interval")
         point = self._services.registry.map_of(found.record).point(members.text("point"))
         times = members.list_of("time", [], (int,), _TIMES_FORM)
         values = members.list_of("value", [], (int, float, bool, str), _VALUES_FORM)
@@ -41,7 +42,11 @@ class Imports:
             raise UserError(f"time has {len(times)} entries and value has {len(values)}; accepted are as many")
         if len(times) > VALUES_AT_MOST or not all(0 <= time < _LAST_MS for time in times):
             raise Impossible(f"time is not accepted: {_TIMES_FORM}")
-        page = _Page(found, point, await self._services.registry.plan_for_import(found, point))
+        interval_seconds = members.integer("interval", 1)
+        if not 1 <= interval_seconds <= _INTERVAL_SECONDS_AT_MOST:
+            raise Impossible(f"interval is not accepted: whole seconds from 1 to {_INTERVAL_SECONDS_AT_MOST}")
+        plan = await self._services.registry.plan_for_import(found, point, interval_seconds)
+        page = _Page(found, point, plan)
         for index, (time_ms, value) in enumerate(zip(times, values, strict=True)):
             page.add(index, 1000 * time_ms, value, members.flag("round", False))
         fresh = await self._fresh(found, page.reports)
