@@ -59,11 +59,33 @@ class Csv(SynchronousTestCase):
         twice = ["2026-10-25 01:30", *["2026-10-25 02:00", "2026-10-25 02:30"] * 2, "2026-10-25 03:00"]
         found = [text[11:16] for text in self.times(*twice, zone="Europe/Warsaw")]
         self.assertEqual(found, ["23:30", "00:00", "00:30", "01:00", "01:30", "02:00"])
-        text = "time,point,value\n2026-10-25 02:00,flow,1\n2026-10-25 02:00,outside,1\n"
-        found = cells(text, zone=ZoneInfo("Europe/Warsaw"))
-        self.assertEqual(len({cell.time_us for cell in found}), 1)
+        lines = [f"2026-10-25 {time},{point},1\n" for time in ("01:30", "02:00") for point in ("flow", "outside")]
+        found = cells("time,point,value\n" + "".join([*lines, *lines[2:]]), zone=ZoneInfo("Europe/Warsaw"))
+        times = [rfc3339(cell.time_us)[11:16] for cell in found]
+        self.assertEqual(times, ["23:30", "23:30", "00:00", "00:00", "00:00", "00:00"])
         [text] = self.times("2026-03-29 02:30", zone="Europe/Warsaw")
         self.assertIn("does not exist: clocks were put forward then", text)
+
+    def test_an_hour_that_comes_twice_where_times_do_not_rise(self):
+        """Newest first, nothing tells one from the other: they are refused with their lines, none is lost silently."""
+        twice = ["2026-10-25 02:30", "2026-10-25 02:00"] * 2
+        rows = ["2026-10-25 03:00", *twice, "2026-10-25 01:30"]
+        text = "time,flow\n" + "".join(f"{row},1\n" for row in rows)
+        found = cells(text, zone=ZoneInfo("Europe/Warsaw"))
+        self.assertEqual([cell.line for cell in found if cell.problem], [3, 4, 5, 6])
+        self.assertEqual([rfc3339(found[at].time_us)[11:16] for at in (0, 5)], ["02:00", "23:30"])
+        said = self.times(*twice, "2026-10-25 01:30", zone="Europe/Warsaw")
+        self.assertEqual(["came twice that day" in text for text in said], [True, True, True, True, False])
+        offsets = self.times("2026-10-25 02:30+01:00", "2026-10-25 02:30+02:00", zone="Europe/Warsaw")
+        self.assertEqual([text[11:16] for text in offsets], ["01:30", "00:30"])
+
+    def test_an_hour_that_comes_twice_for_each_point(self):
+        """A file with one point after the other falls back only between them."""
+        day = ["2026-10-25 01:30", *["2026-10-25 02:00", "2026-10-25 02:30"] * 2, "2026-10-25 03:00"]
+        text = "time,point,value\n" + "".join(f"{time},{point},1\n" for point in POINTS for time in day)
+        found = cells(text, zone=ZoneInfo("Europe/Warsaw"))
+        times = [rfc3339(cell.time_us)[11:16] for cell in found]
+        self.assertEqual(times, ["23:30", "00:00", "00:30", "01:00", "01:30", "02:00"] * 2)
 
     def test_times_that_are_none(self):
         said = self.times("yesterday", "2026-07-01 12:00", "")

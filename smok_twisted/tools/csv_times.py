@@ -25,13 +25,16 @@ _SHOWN_CHARACTERS = 60
 
 
 class Clock:
-    """Reads times; where an hour comes twice, in autumn, the second one is that which follows the first."""
+    """Reads times; where an hour comes twice, in autumn, the second one is that which follows the first.
+
+    Only times that rise tell which is which, so elsewhere those of that hour are refused.
+    """
 
     def __init__(self, zone: tzinfo | None, is_wide: bool) -> None:
         """``is_wide``: no two lines are of the same time."""
         self._zone = zone
         self._is_wide = is_wide
-        self._newest_us = 0
+        self._before_us: int | None = None  # the time of the line before
 
     def time_us(self, text: str) -> int:
         """Microseconds since 1970. Raises UserError."""
@@ -41,6 +44,7 @@ class Clock:
             raise UserError(f"the time {shown(text)} is not accepted: {TIME_FORM}") from None
         if not 0 <= time_us < LAST_US:
             raise UserError(f"the time {shown(text)} is not accepted: it is not between the years 1970 and 2109")
+        self._before_us = time_us
         return time_us
 
     def _read(self, text: str) -> int:
@@ -60,9 +64,17 @@ class Clock:
         first, second = both
         if first > second:
             raise UserError(f"the time {shown(text)} does not exist: clocks were put forward then")
-        is_passed = self._newest_us >= first if self._is_wide else self._newest_us > first
-        self._newest_us = second if first < second and is_passed else first
-        return self._newest_us
+        return first if first == second else self._of_two(text, first, second)
+
+    def _of_two(self, text: str, first: int, second: int) -> int:
+        """The hour comes twice."""
+        before = self._before_us
+        if before is None or before > second:
+            raise UserError(
+                f"the time {shown(text)} came twice that day, when clocks were put back, and no line before tells "
+                "which one it is: sort the file by time, oldest first, or write times with their offset"
+            )
+        return second if before > first or (self._is_wide and before == first) else first
 
 
 def rhythm_seconds(times_us: Sequence[int]) -> int:
