@@ -208,7 +208,8 @@ class Api(SynchronousTestCase):
 
     def test_becomes_history(self):
         said = self.post("outside", -4.1, 0, 21.3).json
-        self.assertEqual(said, {"stored": 3, "there": 0, "refused": 0, "rounded": 0, "reasons": []})
+        counts = {"stored": 3, "there": 0, "differ": 0, "refused": 0, "rounded": 0}
+        self.assertEqual(said, counts | {"reasons": [], "differences": []})
         self.assertEqual(self.series("outside"), [-4.1, 0, 21.3])
         self.assertEqual(self.series("setpoint"), [])
         self.post("season", "winter", 0)
@@ -222,13 +223,61 @@ class Api(SynchronousTestCase):
         self.post("outside", 1, 2)
         before = self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result
         self.assertEqual(self.post("outside", 1, 2, 3).json["stored"], 1)
-        self.assertEqual(self.post("outside", 9, 9, 9).json["there"], 3)
+        self.assertEqual(self.post("outside", 9, 2, 9).json["there"], 1)
         self.assertEqual(self.series("outside"), [1, 2, 3])
         self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result[:2], before)
         self.pack()
         self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result, [])
         self.assertEqual(self.post("outside", 1, 2, 3, 4).json["stored"], 1)
         self.assertEqual(self.series("outside"), [1, 2, 3, 4])
+
+    def test_another_value_for_the_same_time(self):
+        """What is there is kept, and the difference is told; in the log, packed and within one request."""
+        self.post("outside", 1, 2, 3)
+        for _ in range(2):
+            said = self.post("outside", 1, 2.5, 4).json
+            self.assertEqual((said["stored"], said["there"], said["differ"], said["refused"]), (0, 1, 2, 0))
+            self.assertEqual([one["index"] for one in said["differences"]], [1, 2])
+            reason = "point 'outside' at 2023-11-14T22:14:20.000Z has the value 2.0, not 2.5"
+            self.assertEqual(said["differences"][0]["reason"], reason)
+            self.pack()
+        self.assertEqual(self.series("outside"), [1, 2, 3])
+        said = self.post("setpoint", 40, 41, 40, time=[START_MS] * 3).json
+        self.assertEqual((said["stored"], said["there"], said["differ"]), (1, 1, 1))
+        said = self.post("outside", *range(10, 20), time=[START_MS] * 10).json
+        self.assertEqual((said["differ"], len(said["differences"])), (10, 5))
+
+    def change_map(self, *changes):
+        """A new version of the model."""
+        text = BOILER
+        for old, new in changes:
+            text = text.replace(old, new)
+        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
+
+    def test_a_point_that_was_renamed(self):
+        """The same file again stores nothing twice, whatever a point is called by now, or how it is scaled."""
+        self.post("outside", 1, 2)
+        for changes in ([], [('"SM16"\nscale = 0.1', '"SM16"\nscale = 0.01')]):
+            self.change_map(('"outside"', '"weather"'), *changes)
+            said = self.post("weather", 1, 2).json
+            self.assertEqual((said["stored"], said["there"], said["differ"]), (0, 2, 0))
+            self.assertEqual(self.series("weather"), [1, 2])
+            self.assertEqual(self.post("weather", 1, 3).json["differ"], 1)
+
+    def test_a_point_that_was_moved(self):
+        """It is known by its name then."""
+        self.post("outside", 1, 2)
+        self.change_map(("address = 10", "address = 25"))
+        said = self.post("outside", 1, 2, 3).json
+        self.assertEqual((said["stored"], said["there"], said["differ"]), (1, 2, 0))
+
+    def test_two_points_of_the_same_registers(self):
+        """What was imported for one is there for the other, too."""
+        self.change_map(('name = "setpoint"', 'name = "cold"'), ("address = 11", "address = 10"))
+        self.post("outside", 1, 2)
+        said = self.post("cold", 1, 2, 3).json
+        self.assertEqual((said["stored"], said["there"], said["differ"]), (1, 2, 0))
+        self.assertEqual((self.series("outside"), self.series("cold")), ([1, 2, 3], [1, 2, 3]))
 
     def test_values_further_apart_than_the_map_has_them(self):
         """They are a line, and only where values are missing it is torn; also when they are packed, and summed up."""
@@ -471,6 +520,18 @@ class Tool(ToolTestCase):
         ran = await self.smok("import", str(self.file), "--device", "boiler-1")
         self.assertEqual((ran.code, "is not UTF-8" in ran.err), (2, True))
         self.assertRegex(ran.out, "not finished: .*\n[1-9][0-9]* values stored")
+
+    async def test_differences_are_told_with_their_lines(self):
+        self.write("1700000000,1", "1700000060,2", "1700000120,3", head="time,outside")
+        await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.write("1700000000,1", "1700000060,2.5", "1700000120,3.5", head="time,outside")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        lines = ran.out.splitlines()
+        self.assertEqual(lines[0], "0 values stored, 1 already there, 0 refused")
+        self.assertEqual(lines[1], "2 differ from what is there, which was kept")
+        self.assertEqual(lines[2], "line 3: point 'outside' at 2023-11-14T22:14:20.000Z has the value 2.0, not 2.5")
+        self.assertEqual([line[:7] for line in lines[2:]], ["line 3:", "line 4:"])
 
     async def gaps(self, point):
         """Of all that is there."""

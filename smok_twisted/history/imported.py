@@ -2,8 +2,8 @@
 
 A report holds one value. It stands under a plan of its own that reads nothing but its point, so that no neighbouring
 register is given a value that nobody read; a bit of a register cannot be imported, as its other bits are not known.
-Its name is made of point and time alone and lies beyond every boot that a device can have (u16): the same reading again
-is the same report, and never one of the device's.
+Its name is made of registers and time alone and lies beyond every boot that a device can have (u16): the same reading
+again is the same report, whatever its point is called today, and never one of the device's.
 """
 
 from __future__ import annotations
@@ -68,10 +68,11 @@ def words_of(point: Point, value: Value, rounds: bool) -> tuple[tuple[int, ...],
     return point.encode(value, rounds=True), True
 
 
-def report_of(device_id: int, plan: int, point: str, time_us: int, words: tuple[int, ...]) -> Report:
+def report_of(device_id: int, plan: int, point: Point, time_us: int, words: tuple[int, ...]) -> Report:
     """``plan`` has ``block_for`` the point as its only block; the time is cut to milliseconds."""
     time_ms = time_us // _MS_US
-    boot = FIRST_BOOT + crc32(point.encode()) % _BOOTS
+    place = f"{point.unit_id} {point.table:d} {point.address} {point.words_count}"
+    boot = FIRST_BOOT + crc32(place.encode()) % _BOOTS
     blocks = (BlockReport(0, words),)
     return Report(device_id, time_ms * _MS_US, boot, time_ms // 1000 & 0xFFFF, time_ms % 1000, plan, blocks)
 

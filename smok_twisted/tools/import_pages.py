@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .csv_history import Cell, Table
@@ -34,7 +34,8 @@ class Import:
         self._rhythms: dict[str, int] = {}  # by point
         self._table: Table | None = None
         self._waiting: dict[str, _Page] = {}
-        self._reasons: list[str] = []
+        self._refusals: list[str] = []
+        self._differences: list[str] = []
 
     def take(self, table: Table) -> None:
         """All of it."""
@@ -51,9 +52,10 @@ class Import:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was refused, and not all of it left out."""
+        """Whether nothing was refused or different, and not all of it left out."""
         counts = self.counts
-        return not counts["refused"] and (counts["stored"] + counts["there"] > 0 or not self._left_out().total())
+        is_any = counts["stored"] + counts["there"] > 0
+        return not counts["refused"] + counts["differ"] and (is_any or not self._left_out().total())
 
     def lines(self) -> Iterator[str]:
         """What became of it."""
@@ -65,16 +67,18 @@ class Import:
         counts = self.counts
         rounded = f", {counts['rounded']} rounded" if counts["rounded"] else ""
         yield f"{counts['stored']} values stored, {counts['there']} already there, {counts['refused']} refused{rounded}"
-        yield from self._reasons
-        if counts["refused"] > len(self._reasons):
-            yield f"... and {counts['refused'] - len(self._reasons)} more"
+        yield from _first(self._refusals, counts["refused"])
+        if counts["differ"]:
+            yield f"{counts['differ']} differ from what is there, which was kept"
+            yield from _first(self._differences, counts["differ"])
 
     def _left_out(self) -> Counter[str]:
         return self._table.left_out if self._table is not None else Counter()
 
     def _add(self, cell: Cell) -> None:
         if cell.problem:
-            return self._refuse(cell, cell.problem)
+            self.counts["refused"] += 1
+            return _tell(self._refusals, [(cell, cell.problem)])
         page = self._waiting.setdefault(cell.point, _Page())
         page.add(cell)
         if page.is_full:
@@ -91,10 +95,9 @@ class Import:
             "interval": self._interval_seconds or self._rhythm(point, cells),
         }
         answer = self._api.post("devices", self._device, "history", body=body)
-        self.counts.update({name: answer[name] for name in ("stored", "there", "rounded")})
-        for one in answer["reasons"]:
-            self._refuse(cells[one["index"]], one["reason"])
-        self.counts["refused"] += answer["refused"] - len(answer["reasons"])
+        self.counts.update({name: answer[name] for name in ("stored", "there", "rounded", "differ", "refused")})
+        _tell(self._refusals, ((cells[one["index"]], one["reason"]) for one in answer["reasons"]))
+        _tell(self._differences, ((cells[one["index"]], one["reason"]) for one in answer["differences"]))
 
     def _rhythm(self, point: str, cells: list[Cell]) -> int:
         """Of its first page and kept, so that it is the same however often the file is imported."""
@@ -102,10 +105,16 @@ class Import:
             self._rhythms[point] = rhythm_seconds([cell.time_us for cell in cells])
         return self._rhythms[point]
 
-    def _refuse(self, cell: Cell, reason: str) -> None:
-        self.counts["refused"] += 1
-        if len(self._reasons) < REASONS_AT_MOST:
-            self._reasons.append(f"line {cell.line}: {reason}")
+
+def _tell(told: list[str], found: Iterable[tuple[Cell, str]]) -> None:
+    told += [f"line {cell.line}: {reason}" for cell, reason in found]
+    del told[REASONS_AT_MOST:]
+
+
+def _first(told: list[str], count: int) -> Iterator[str]:
+    yield from told
+    if count > len(told):
+        yield f"... and {count - len(told)} more"
 
 
 class _Page:
