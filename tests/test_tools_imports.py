@@ -157,6 +157,18 @@ class Csv(SynchronousTestCase):
                 times.append(times[-1] + int(step * 1_000_000))
             self.assertEqual(rhythm_seconds(times), seconds, steps)
 
+    def test_lines_that_are_too_short(self):
+        """Each is a refusal, whole: its last cell may be cut off, too. Columns that are left out may be missing."""
+        for text, refused in (
+            ("time,flow,outside,x\n1700000000,1,2\n1700000001,1\n1700000002\n\n1700000003,1,2,3\n", [3, 4]),
+            ("time,point,value\n1700000000,flow\n1700000001\n1700000002,flow,1\n", [2, 3]),
+            ("flow,time\n1\n1,1700000000\n", [2]),
+        ):
+            found = self.problems(text)
+            self.assertEqual([line for line, problem in found if problem], refused)
+            self.assertTrue(all("are needed" in problem for _, problem in found if problem))
+        self.assertIn((2, "it has 2 cells, 3 are needed"), self.problems("time,point,value\n1700000000,flow\n"))
+
     def test_a_head_that_is_no_csv(self):
         with self.assertRaises(UserError) as raised:
             cells(f"time,{'x' * 200_000}\n")

@@ -70,10 +70,10 @@ class Table:
         self._columns: dict[int, str] = {}
         if is_wide:
             self._columns = _columns(names, self._time, points, form.columns)
-            for name in self._columns.values():
-                self._is_left_out(name, 0)
+            needed = [number for number, name in self._columns.items() if not self._is_left_out(name, 0)]
         else:
-            self._point, self._value = names.index("point"), names.index("value")
+            self._point, self._value = needed = [names.index("point"), names.index("value")]
+        self._cells_needed = 1 + max(self._time, *needed)
 
     def cells(self) -> Iterator[Cell]:
         """All that are not empty and not left out."""
@@ -94,8 +94,8 @@ class Table:
     def _cells(self, line: int, row: list[str]) -> Iterator[Cell]:
         if not any(row):
             return
-        if self._time >= len(row):
-            raise UserError("it has no time")
+        if len(row) < self._cells_needed:  # cut off, and then not even its last cell is sure to be whole
+            raise UserError(f"it has {len(row)} cells, {self._cells_needed} are needed")
         time_us = self._clock.time_us(row[self._time].strip())
         for point, text in self._values(row):
             if text and not self._is_left_out(point):
@@ -103,11 +103,10 @@ class Table:
 
     def _values(self, row: list[str]) -> Iterator[tuple[str, str]]:
         if self._point is not None:
-            if max(self._point, self._value) < len(row):
-                yield row[self._point].strip(), row[self._value]
+            yield row[self._point].strip(), row[self._value]
             return
         for number, point in self._columns.items():
-            if number < len(row):
+            if number < len(row):  # beyond are only such as are left out
                 yield point, row[number]
 
     def _is_left_out(self, name: str, values: int = 1) -> bool:
