@@ -370,6 +370,39 @@ class Api(SynchronousTestCase):
             answer = self.post(point, *values, **changes)
             self.assertEqual((answer.status, word in answer.detail), (status, True), answer)
 
+    def test_times_to_come(self):
+        """Up to a day ahead clocks may be wrong; what is beyond is a refusal."""
+        times = [NOW_US // 1000 + hours * 3_600_000 for hours in (-1, 23, 25, 24 * 365 * 50)]
+        said = self.post("outside", 1, 2, 3, 4, time=times).json
+        self.assertEqual((said["stored"], said["refused"]), (2, 2))
+        self.assertEqual([one["index"] for one in said["reasons"]], [2, 3])
+        self.assertIn("is more than a day ahead of the daemon's clock", said["reasons"][0]["reason"])
+
+    def test_is_no_contact(self):
+        """The device was not heard of, whatever was imported; not even after a restart."""
+        now_ms = NOW_US // 1000
+        self.post("outside", 1, 2, time=[now_ms - 60_000, now_ms + 3_600_000])
+        for rig in (self.rig, Rig(self.rig.store.data)):
+            self.assertIsNone(rig.ask("GET", "/devices/boiler-1").json["last_contact"])
+
+    def test_shows_among_the_latest_values(self):
+        """If it is newer than what is there, at once as after a restart; the device's next reading is newer."""
+        now_ms = NOW_US // 1000
+        self.rig.report(600, 41, batch=1)
+        self.post("outside", 7, 8, time=[now_ms - 120_000, now_ms - 60_000])
+        self.post("outside", 9, time=[now_ms - 900_000])
+        again = Rig(self.rig.store.data)
+        for rig in (self.rig, again):
+            self.assertEqual(self.outside(rig), (8, "good"))
+        self.post("outside", 10, time=[now_ms + 3_600_000])
+        self.rig.report(5, 42, batch=2)
+        self.assertEqual(self.outside(self.rig), (4.2, "good"))
+
+    def outside(self, rig):
+        """Value and quality of now."""
+        value = rig.ask("GET", "/devices/boiler-1/values").json["values"][0]
+        return value["value"], value["quality"]
+
     def test_a_number_beyond_all_numbers(self):
         """It is a refusal, not a fault of the daemon."""
         said = self.post("outside", 10**400, 1).json

@@ -82,8 +82,9 @@ class Values:
         self._read_alone[point] = (time_us, words)
 
     def newest_us(self) -> int | None:
-        """When anything was last read, or None."""
-        return max((sample.time_us for sample in self._samples.values()), default=None)
+        """When anything was last read, or None. What was imported tells nothing of that."""
+        times = (sample.time_us for (plan, _), sample in self._samples.items() if plan < FIRST_UNTOLD_PLAN)
+        return max(times, default=None)
 
     def of(self, point: Point, views: Iterable[PlanView], now_us: int) -> PointValue:
         """The point's newest sample, decoded."""

@@ -16,6 +16,8 @@ from .imported import is_imported, report_of, words_of
 from .slices import Span
 from .traces import Trace, samples_of
 
+#: How far a clock may be wrong, or a time zone mistaken.
+FUTURE_US = 24 * HOUR_US
 #: Refusals, and differences, that are told in words.
 REASONS_AT_MOST = 5
 
@@ -54,17 +56,21 @@ class Page:
     """``add`` all values, learn what is ``There`` in its ``spans``, ``compare``; then store what is
     ``fresh``."""
 
-    def __init__(self, device_id: int, point: Point, plan: int, rounds: bool) -> None:
+    def __init__(self, device_id: int, point: Point, plan: int, rounds: bool, now_us: int) -> None:
         self._device_id = device_id
         self._point = point
         self._plan = plan
         self._rounds = rounds
+        self._end_us = now_us + FUTURE_US
         self._there = self._rounded = 0
         self._refused, self._differ = Notes(), Notes()
         self._new: dict[int, tuple[int, Report]] = {}  # index and report, by time
 
     def add(self, index: int, time_us: int, value: Value) -> None:
         """One value."""
+        if time_us > self._end_us:
+            time = rfc3339(time_us)
+            return self._refused.add(index, f"the time {time} is more than a day ahead of the daemon's clock")
         try:
             words, is_rounded = words_of(self._point, value, self._rounds)
         except Impossible as error:

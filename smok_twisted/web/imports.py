@@ -36,11 +36,14 @@ class Imports:
         point = registry.map_of(found.record).point(members.text("point"))
         values = _values(members)
         plan = await registry.plan_for_import(found, point, _interval_seconds(members))
-        page = Page(found.record.device_id, point, plan, members.flag("round", False))
+        now_us = self._services.wall_clock()
+        page = Page(found.record.device_id, point, plan, members.flag("round", False), now_us)
         for index, (time_ms, value) in enumerate(values):
             page.add(index, 1000 * time_ms, value)
         page.compare(await self._there(found, point, page))
         await self._services.store.backfill(found.record.device_id, page.fresh)
+        for report in page.fresh:
+            found.values.update(report, now_us)  # as it would be after a restart: the store keeps the latest, too
         said = page.said()
         self._services.audit(
             call.principal, "history-import", found.record.device_id, point=point.name, stored=said["stored"]
