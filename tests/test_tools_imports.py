@@ -52,6 +52,17 @@ class Csv(SynchronousTestCase):
         seconds = ("00.000", "00.250", "00.000", "00.123", "00.500")
         self.assertEqual(self.times(*texts), [f"2026-01-31T12:00:{second}Z" for second in seconds])
 
+    def test_fractions_of_seconds(self):
+        """Each millisecond is what the file says, whatever a float would make of it."""
+        milliseconds = [1_101_198_086_873, *range(1_700_000_000_000, 1_700_000_001_000)]
+        texts = [f"{one // 1000}.{one % 1000:03}" for one in milliseconds]
+        found = cells("time,flow\n" + "".join(f"{text},1\n" for text in texts))
+        self.assertEqual([cell.time_us for cell in found], [1000 * one for one in milliseconds])
+        texts = ("1700000000.1234567", "1700000000123.4567", "1700000000.5", "1700000000123.5", "100000000000")
+        found = cells("time,flow\n" + "".join(f"{text},1\n" for text in texts))
+        wanted = (1_700_000_000_123_456, 1_700_000_000_123_456, 1_700_000_000_500_000, 1_700_000_000_123_500)
+        self.assertEqual(tuple(cell.time_us for cell in found), (*wanted, 100_000_000_000_000))
+
     def test_times_of_a_zone(self):
         """In autumn an hour comes twice, in spring one does not come."""
         found = self.times("2026-07-01 12:00", "2026-07-01T12:00:30", "2026-07-02", zone="Europe/Warsaw")

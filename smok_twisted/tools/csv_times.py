@@ -49,8 +49,7 @@ class Clock:
 
     def _read(self, text: str) -> int:
         if _EPOCH.fullmatch(text):
-            number = float(text)
-            return int(number * (1000 if number >= _MILLISECONDS_FROM else 1_000_000))
+            return _since_1970(text)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return parse_rfc3339(text)
@@ -75,6 +74,13 @@ class Clock:
                 "which one it is: sort the file by time, oldest first, or write times with their offset"
             )
         return second if before > first or (self._is_wide and before == first) else first
+
+
+def _since_1970(text: str) -> int:
+    """In digits, as a float would now and then lose a millisecond; what is smaller than a microsecond is cut off."""
+    whole, _, rest = text.partition(".")
+    digits = 6 if int(whole) < _MILLISECONDS_FROM else 3
+    return int(whole + rest[:digits].ljust(digits, "0"))
 
 
 def rhythm_seconds(times_us: Sequence[int]) -> int:
