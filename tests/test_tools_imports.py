@@ -134,13 +134,24 @@ class Csv(SynchronousTestCase):
             2: "the number '1e999' is too large to be one",
             3: "a cell of 5000 characters is not accepted: up to 1000",
             4: "a cell of 2000 characters is not accepted: up to 1000",
-            5: "it is no CSV: field larger than field limit (131072)",
+            5: "it is no CSV: field larger than field limit (131072); up to line 5 it is one row",
             6: "is too large to be one",
             7: "it is no CSV: field larger than field limit (131072)",
         }
         for line, word in words.items():
             self.assertIn(word, next(problem for at, problem in found if at == line and problem))
         self.assertEqual([line for line, problem in found if not problem], [2, 3, 4, 6])
+
+    def test_a_quote_that_is_not_closed(self):
+        """It takes what follows with it, and is named where it begins; what comes after is read again."""
+        rows = [f"{1_700_000_000 + n},{n}" for n in range(20_000)]
+        rows[10] = rows[10].replace(",", ',"')
+        found = self.problems("time,flow\n" + "\n".join(rows) + "\n")
+        [(line, problem)] = [one for one in found if one[1]]
+        self.assertEqual(line, 12)
+        last = int(problem.partition("up to line ")[2].partition(" ")[0])
+        self.assertIn("it is one row: is a quote not closed?", problem)
+        self.assertEqual([line for line, _ in found], [*range(2, 13), *range(last + 1, 20_002)])
 
     def test_times_that_cannot_be(self):
         texts = ("1969-12-31T23:59:59Z", "2206-01-01T00:00:00Z", "99999999999999", "0001-01-01 00:00")
@@ -194,10 +205,11 @@ class Csv(SynchronousTestCase):
             table = Table(text.splitlines(keepends=True), POINTS, Form())
             self.assertEqual({cell.point for cell in table.cells()}, {"flow"})
             self.assertEqual(dict(table.left_out), left_out)
-        text = "time,point,value\n" + "".join(f"1700000000,p{n},1\n" for n in range(300))
+        text = "time,point,value\n" + "".join(f"1700000000,p{n}{'x' * 999},1\n" for n in range(300))
         table = Table(text.splitlines(keepends=True), POINTS, Form())
         self.assertEqual(list(table.cells()), [])
         self.assertEqual((len(table.left_out), table.left_out["others"]), (101, 200))
+        self.assertLess(max(map(len, table.left_out)), 61)
 
     def test_files_that_lead_nowhere(self):
         for text, form, word in (

@@ -23,6 +23,7 @@ CELL_CHARACTERS_AT_MOST = 1000
 #: Names that are told when they are left out; a file may have any number of them.
 NAMES_AT_MOST = 100
 OTHERS = "others"
+_NAME_CHARACTERS = 60
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TRUTHS = {"true": True, "false": False}
 
@@ -77,8 +78,11 @@ class Table:
 
     def cells(self) -> Iterator[Cell]:
         """All that are not empty and not left out."""
-        while (row := self._row()) is not None:
-            line = self._rows.line_num + 1  # of which the head is the first
+        while True:
+            line = self._rows.line_num + 2  # where the row begins; the head is the first
+            row = self._row()
+            if row is None:
+                return
             try:
                 yield from self._cells(line, row) if isinstance(row, list) else [Cell(line, "", problem=row)]
             except UserError as error:
@@ -89,7 +93,7 @@ class Table:
         try:
             return next(self._rows, None)
         except csv.Error as error:
-            return f"it is no CSV: {error}"
+            return f"it is no CSV: {error}; up to line {self._rows.line_num + 1} it is one row: is a quote not closed?"
 
     def _cells(self, line: int, row: list[str]) -> Iterator[Cell]:
         if not any(row):
@@ -112,8 +116,9 @@ class Table:
     def _is_left_out(self, name: str, values: int = 1) -> bool:
         if name in self._points:
             return False
-        is_told = name in self.left_out or len(self.left_out) < NAMES_AT_MOST
-        self.left_out[name if is_told else OTHERS] += values
+        told = name[:_NAME_CHARACTERS]
+        is_told = told in self.left_out or len(self.left_out) < NAMES_AT_MOST
+        self.left_out[told if is_told else OTHERS] += values
         return True
 
     def _cell(self, cell: Cell, text: str) -> Cell:
