@@ -168,6 +168,7 @@ class Csv(SynchronousTestCase):
             ([300, 300, 9000, 300, 1, 300], 300),
             ([-300, -301, -300], 300),
             ([299.2], 300),
+            ([600, -300, 600, -300, 600], 300),
             ([15.01], 16),
             ([301], 310),
             ([3600], 3600),
@@ -338,7 +339,8 @@ class Api(SynchronousTestCase):
         for interval in (0, 366 * 86_400 + 1):
             self.assertEqual(self.post("outside", 1, interval=interval).status, 422)
         self.device.views[FIRST_UNTOLD_PLAN] = self.device.views[0xFFFF]
-        answer = self.post("outside", 1, interval=62)
+        self.assertEqual(self.post("outside", 1, interval=62).json["there"], 1)  # nothing is stored, so none is needed
+        answer = self.post("outside", 1, 2, 3, 4, 5, interval=62)
         self.assertEqual((answer.status, "has readings under 4096 plans of imports" in answer.detail), (422, True))
 
     def pack(self):

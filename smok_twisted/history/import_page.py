@@ -18,6 +18,7 @@ from .traces import Trace, samples_of
 
 #: How far a clock may be wrong, or a time zone mistaken.
 FUTURE_US = 24 * HOUR_US
+_NO_PLAN = 0  # yet: what stores nothing needs none
 #: Refusals, and differences, that are told in words.
 REASONS_AT_MOST = 5
 
@@ -56,10 +57,9 @@ class Page:
     """``add`` all values, learn what is ``There`` in its ``spans``, ``compare``; then store what is
     ``fresh``."""
 
-    def __init__(self, device_id: int, point: Point, plan: int, rounds: bool, now_us: int) -> None:
+    def __init__(self, device_id: int, point: Point, rounds: bool, now_us: int) -> None:
         self._device_id = device_id
         self._point = point
-        self._plan = plan
         self._rounds = rounds
         self._end_us = now_us + FUTURE_US
         self._there = self._rounded = 0
@@ -76,7 +76,7 @@ class Page:
         except Impossible as error:
             return self._refused.add(index, str(error))
         self._rounded += is_rounded
-        report = report_of(self._device_id, self._plan, self._point, time_us, words)
+        report = report_of(self._device_id, _NO_PLAN, self._point, time_us, words)
         first, known = self._new.setdefault(report.time_us, (index, report))
         if first != index:
             self._compare(index, report, [self._value(known)])
@@ -96,9 +96,13 @@ class Page:
                 self._compare(index, report, there.values.get(time_us, [None]))
 
     @property
-    def fresh(self) -> list[Report]:
-        """What is to be stored."""
-        return [report for _, report in self._new.values()]
+    def has_fresh(self) -> bool:
+        """Whether there is anything to be stored."""
+        return bool(self._new)
+
+    def fresh(self, plan: int) -> list[Report]:
+        """What is to be stored, under a plan that reads the point alone."""
+        return [report._replace(plan=plan) for _, report in self._new.values()]
 
     def said(self) -> dict[str, Any]:
         """As JSON."""

@@ -89,7 +89,7 @@ def rhythm_seconds(times_us: Sequence[int]) -> int:
     It is the median, so that neither an outage nor a burst counts. Rounded, because it names a plan of which a device
     can have some thousands: files of the same logger should have the same.
     """
-    steps_us = [abs(after - before) for before, after in pairwise(times_us[:_RHYTHM_FROM]) if after != before]
+    steps_us = [after - before for before, after in pairwise(sorted(set(times_us[:_RHYTHM_FROM])))]
     seconds = -(-median_low(steps_us) // 1_000_000) if steps_us else 1
     unit = next((unit for up_to, unit in _ROUNDED_TO if seconds <= up_to), 3600)
     return min(-(-seconds // unit) * unit, _RHYTHM_AT_MOST)

@@ -7,9 +7,11 @@ from typing import Any
 from ..devices.device import Device
 from ..errors import Impossible, UserError
 from ..history.import_page import Page, There
+from ..history.imported import block_for
 from ..history.reader import History
 from ..history.traces import traces_of
 from ..modbus.points import Point
+from ..readings import Report
 from .members import Members
 from .routing import Call, Rights, route
 from .services import WebServices
@@ -35,20 +37,26 @@ class Imports:
         members = call.members("point", "time", "value", "round", "interval")
         point = registry.map_of(found.record).point(members.text("point"))
         values = _values(members)
-        plan = await registry.plan_for_import(found, point, _interval_seconds(members))
+        block_for(point)  # what cannot be imported is refused, whatever is there
+        interval_seconds = _interval_seconds(members)
         now_us = self._services.wall_clock()
-        page = Page(found.record.device_id, point, plan, members.flag("round", False), now_us)
+        page = Page(found.record.device_id, point, members.flag("round", False), now_us)
         for index, (time_ms, value) in enumerate(values):
             page.add(index, 1000 * time_ms, value)
         page.compare(await self._there(found, point, page))
-        await self._services.store.backfill(found.record.device_id, page.fresh)
-        for report in page.fresh:
-            found.values.update(report, now_us)  # as it would be after a restart: the store keeps the latest, too
+        if page.has_fresh:
+            plan = await registry.plan_for_import(found, point, interval_seconds)
+            await self._store(found, page.fresh(plan), now_us)
         said = page.said()
         self._services.audit(
             call.principal, "history-import", found.record.device_id, point=point.name, stored=said["stored"]
         )
         return said
+
+    async def _store(self, device: Device, fresh: list[Report], now_us: int) -> None:
+        await self._services.store.backfill(device.record.device_id, fresh)
+        for report in fresh:
+            device.values.update(report, now_us)  # as it would be after a restart: the store keeps the latest, too
 
     async def _there(self, device: Device, point: Point, page: Page) -> There:
         """In the log or packed, under any version of the register map."""
