@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -446,6 +447,25 @@ class Api(SynchronousTestCase):
         self.post("outside", 1, 2)
         [entry] = [one for one in self.rig.ask("GET", "/audit").json["audit"] if one["action"] == "history-import"]
         self.assertEqual((entry["who"], entry["detail"]), ("admin", {"point": "outside", "stored": 2}))
+
+    def test_two_imports_at_once(self):
+        """Each point has a plan of its own, however long the database takes to keep one."""
+        save, waiting = self.rig.store.save_plan, []
+
+        def slow(*arguments):
+            waiting.append((Deferred(), arguments))
+            return waiting[-1][0]
+
+        self.patch(self.rig.store, "save_plan", slow)
+        begun = [
+            self.rig.begin("POST", "/devices/boiler-1/history", {"point": name, "time": [START_MS], "value": [40]})
+            for name in ("outside", "setpoint")
+        ]
+        for _ in begun:
+            saved, arguments = waiting.pop()
+            save(*arguments).chainDeferred(saved)
+        self.assertEqual([answer().json["stored"] for answer in begun], [1, 1])
+        self.assertEqual((self.series("outside"), self.series("setpoint")), ([40], [40]))
 
     def test_the_device_keeps_its_plan(self):
         """What is imported has plans of its own, also after a restart."""

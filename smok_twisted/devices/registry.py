@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import DeferredList, inlineCallbacks
+from twisted.internet.defer import DeferredList, DeferredLock, inlineCallbacks
 from twisted.logger import Logger
 
 from ..clock import WallClock
@@ -70,6 +70,7 @@ class Registry:
         self._clock = clock
         self._wall_clock = wall_clock
         self._random = random
+        self._importing = DeferredLock()  # or two imports at once would take the same number for two plans
         self._by_name: dict[str, int] = {}
         self._current: dict[str, str] = {}  # model -> version
         self._maps: dict[tuple[str, str], RegisterMap] = {}
@@ -185,8 +186,8 @@ class Registry:
         cannot be imported, and when there are too many such plans.
         """
         register_map = self.map_of(device.record)
-        plan = yield self._known(device, register_map, (block_for(point, interval_seconds),), False)
-        device.views.setdefault(plan.number, PlanView(plan, register_map))
+        block = block_for(point, interval_seconds)
+        plan: Plan = yield self._importing.run(self._keep_untold, device, register_map, block)
         return plan.number
 
     def tell(self, device: Device | None, kind: str, text: str, severity: str = "low") -> None:
@@ -253,6 +254,12 @@ class Registry:
         plan = yield self._known(device, register_map, _blocks(device.record, register_map), True)
         if plan != device.wanted:
             device.install(register_map, plan)
+
+    @inlineCallbacks
+    def _keep_untold(self, device: Device, register_map: RegisterMap, block: Block) -> Generator[Any, Any, Plan]:
+        plan: Plan = yield self._known(device, register_map, (block,), False)
+        device.views.setdefault(plan.number, PlanView(plan, register_map))
+        return plan
 
     @inlineCallbacks
     def _known(
