@@ -2,202 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from twisted.internet.task import LoopingCall
-from twisted.trial.unittest import SynchronousTestCase
 
-from smok_twisted.clock import rfc3339
-from smok_twisted.errors import StorageAway, UserError
-from smok_twisted.history.packing import packed
-from smok_twisted.storage.records import HOUR_US
-from smok_twisted.tools import imports as module
-from smok_twisted.tools.csv_history import Form, Table
+from smok_twisted.errors import StorageAway
+from smok_twisted.readings import FIRST_UNTOLD_PLAN
+from smok_twisted.tools import import_pages as module
+from smok_twisted.tools.client import Client
 
+from .test_web_imports import FLAG
 from .tools_rig import ToolTestCase
-from .web_rig import BOILER, NOW_US, Rig
-
-POINTS = ("outside", "flow")
-START_MS = 1_700_000_000_000
+from .web_rig import BOILER
 
 
-def cells(text, **form):
-    return list(Table(text.splitlines(keepends=True), POINTS, Form(**form)).cells())
-
-
-class Csv(SynchronousTestCase):
-    """What a file says."""
-
-    def times(self, *texts, zone=None):
-        zone = ZoneInfo(zone) if zone else None
-        found = cells("time,flow\n" + "".join(f"{text},1\n" for text in texts), zone=zone)
-        return [cell.problem or rfc3339(cell.time_us) for cell in found]
-
-    def test_times_that_name_their_zone(self):
-        texts = ("2026-01-31T12:00:00Z", "2026-01-31 13:00:00.25+01:00", "1769860800", "1769860800123", "1769860800.5")
-        seconds = ("00.000", "00.250", "00.000", "00.123", "00.500")
-        self.assertEqual(self.times(*texts), [f"2026-01-31T12:00:{second}Z" for second in seconds])
-
-    def test_times_of_a_zone(self):
-        """In autumn an hour comes twice, in spring one does not come."""
-        found = self.times("2026-07-01 12:00", "2026-07-01T12:00:30", "2026-07-02", zone="Europe/Warsaw")
-        self.assertEqual(found, ["2026-07-01T10:00:00.000Z", "2026-07-01T10:00:30.000Z", "2026-07-01T22:00:00.000Z"])
-        twice = ["2026-10-25 01:30", *["2026-10-25 02:00", "2026-10-25 02:30"] * 2, "2026-10-25 03:00"]
-        found = [text[11:16] for text in self.times(*twice, zone="Europe/Warsaw")]
-        self.assertEqual(found, ["23:30", "00:00", "00:30", "01:00", "01:30", "02:00"])
-        text = "time,point,value\n2026-10-25 02:00,flow,1\n2026-10-25 02:00,outside,1\n"
-        found = cells(text, zone=ZoneInfo("Europe/Warsaw"))
-        self.assertEqual(len({cell.time_us for cell in found}), 1)
-        [text] = self.times("2026-03-29 02:30", zone="Europe/Warsaw")
-        self.assertIn("does not exist: clocks were put forward then", text)
-
-    def test_times_that_are_none(self):
-        said = self.times("yesterday", "2026-07-01 12:00", "")
-        self.assertIn("the time 'yesterday' is not accepted: RFC 3339, YYYY-MM-DD HH:MM[:SS] with --timezone", said[0])
-        self.assertIn("names no zone: give --timezone", said[1])
-        self.assertIn("is not accepted", said[2])
-
-    def test_columns(self):
-        """By name, by option, or a line for each value; what separates them is found."""
-        for text, form in (
-            ("Time;flow;outside\n1700000000;1,5;-4,1\n", {"decimal_comma": True}),
-            ("\ufefftimestamp\tflow\toutside\n1700000000\t1.5\t-4.1\n", {}),
-            ("T out,when,flow\n-4.1,1700000000,1.5\n", {"columns": {"T out": "outside"}, "time_column": "when"}),
-            ("time,point,value,quality\n1700000000,outside,-4.1,good\n1700000000,flow,1.5,good\n", {}),
-        ):
-            found = {(cell.point, cell.time_us, cell.value) for cell in cells(text, **form)}
-            time_us = START_MS * 1000
-            self.assertEqual(found, {("outside", time_us, -4.1), ("flow", time_us, 1.5)}, text)
-
-    def test_values(self):
-        """Whole numbers stay whole, empty cells are no values, texts stay texts."""
-        text = "time,flow,other\n1700000000,7,1\n1700000001,,\n1700000002,true\n1700000003,on\n"
-        self.assertEqual([repr(cell.value) for cell in cells(text)], ["7", "True", "'on'"])
-
-    def test_files_that_lead_nowhere(self):
-        for text, form, word in (
-            ("", {}, "none of the columns (none) is called time"),
-            ("a,b\n", {}, "none of the columns a, b is called time: name it by --time-column"),
-            ("time,b\n", {}, "no column is called like a point of the device (outside, flow)"),
-            ("time,b\n", {"columns": {"c": "flow"}}, "there is no column 'c'; the file has time, b"),
-            ("time,b\n", {"columns": {"b": "x"}}, "there is no point 'x'; the device has outside, flow"),
-            ("time,b\n", {"time_column": "when"}, "there is no column 'when'"),
-        ):
-            with self.assertRaises(UserError) as raised:
-                cells(text, **form)
-            self.assertIn(word, str(raised.exception))
-
-
-class Api(SynchronousTestCase):
-    """POST /devices/{id}/history"""
-
-    def setUp(self):
-        self.rig = Rig()
-        self.rig.add_boiler()
-        self.device = self.rig.registry.find("boiler-1")
-
-    def post(self, point, *values, rounds=False, **changes):
-        body = {"point": point, "time": [START_MS + 60_000 * n for n in range(len(values))], "value": list(values)}
-        return self.rig.ask("POST", "/devices/boiler-1/history", body | {"round": rounds} | changes)
-
-    def series(self, point):
-        span = f"from={rfc3339(START_MS * 1000)}&to={rfc3339(START_MS * 1000 + HOUR_US)}"
-        return self.rig.ask("GET", f"/devices/boiler-1/series?point={point}&{span}").json["value"]
-
-    def test_becomes_history(self):
-        said = self.post("outside", -4.1, 0, 21.3).json
-        self.assertEqual(said, {"stored": 3, "there": 0, "refused": 0, "rounded": 0, "reasons": []})
-        self.assertEqual(self.series("outside"), [-4.1, 0, 21.3])
-        self.assertEqual(self.series("setpoint"), [])
-        self.post("season", "winter", 0)
-        self.post("label", "ab", "c")
-        self.post("pump", True, False)
-        found = [self.series(name) for name in ("season", "label", "pump")]
-        self.assertEqual(found, [[1, 0], ["ab", "c"], [True, False]])
-
-    def test_the_same_again_changes_nothing(self):
-        """Not even when the log has been packed and has forgotten it; what is new is stored."""
-        self.post("outside", 1, 2)
-        before = self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result
-        self.assertEqual(self.post("outside", 1, 2, 3).json["stored"], 1)
-        self.assertEqual(self.post("outside", 9, 9, 9).json["there"], 3)
-        self.assertEqual(self.series("outside"), [1, 2, 3])
-        self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result[:2], before)
-        self.pack()
-        self.assertEqual(self.rig.store.reports(self.device.record.device_id, 0, 1 << 62).result, [])
-        self.assertEqual(self.post("outside", 1, 2, 3, 4).json["stored"], 1)
-        self.assertEqual(self.series("outside"), [1, 2, 3, 4])
-
-    def pack(self):
-        """All of it; the log forgets."""
-        store, device_id = self.rig.store, self.device.record.device_id
-        for one in store.unpacked(0, 1 << 40).result:
-            log = store.reports(device_id, one.hour * HOUR_US, (one.hour + 1) * HOUR_US).result
-            store.save_packed(packed(one, log, None, None, self.device.views), one.mark)
-        store.forget(device_id, 1 << 62, 0)
-
-    def test_is_beside_what_the_device_has_read(self):
-        """It never displaces a report, a newer value or the cursor, and is never taken for one."""
-        self.rig.report(10, 41, batch=1)
-        data = self.rig.store.data.devices[self.device.record.device_id]
-        cursor, latest = data.cursor, dict(data.latest)
-        time = (NOW_US - 10_000_000) // 1000
-        self.assertEqual(self.post("outside", 7, time=[time]).json["stored"], 1)
-        self.assertEqual((data.cursor, {key: data.latest[key] for key in latest}), (cursor, latest))
-        self.assertEqual(len(data.reports), 2)
-        value = self.rig.ask("GET", "/devices/boiler-1/values").json["values"][0]["value"]
-        self.assertEqual(value, 4.1)
-
-    def test_two_points_of_one_moment(self):
-        """Neither is taken for the other."""
-        self.post("outside", 1)
-        self.assertEqual(self.post("setpoint", 2).json["stored"], 1)
-        self.assertEqual((self.series("outside"), self.series("setpoint")), ([1], [2]))
-
-    def test_what_has_no_raw_value(self):
-        """It is refused with the reason, or rounded when that was asked for; both are counted."""
-        said = self.post("outside", 4.14, 1, "warm", 99999, -4.16).json
-        self.assertEqual((said["stored"], said["refused"]), (1, 4))
-        self.assertIn("4.14 has no raw value, the two nearest that have one", said["reasons"][0]["reason"])
-        self.assertEqual([one["index"] for one in said["reasons"]], [0, 2, 3, 4])
-        said = self.post("outside", 4.14, 1, "warm", 99999, -4.16, rounds=True).json
-        self.assertEqual((said["stored"], said["there"], said["refused"], said["rounded"]), (2, 1, 2, 2))
-        self.assertEqual(self.series("outside"), [4.1, 1, None, -4.2])
-
-    def test_what_is_not_accepted(self):
-        for point, values, changes, status, word in (
-            ("nothing", [1], {}, 404, "there is no point 'nothing'"),
-            ("doorbell", [1], {}, 422, "is not read"),
-            ("outside", [1], {"time": []}, 400, "time has 0 entries and value has 1"),
-            ("outside", [1], {"time": [-1]}, 422, "time is not accepted"),
-            ("outside", [None], {}, 400, "value"),
-            ("outside", [1] * 1001, {}, 422, "up to 1000 times"),
-        ):
-            answer = self.post(point, *values, **changes)
-            self.assertEqual((answer.status, word in answer.detail), (status, True), answer)
-
-    def test_a_bit_of_a_register_is_refused(self):
-        """Its other bits would be made up."""
-        text = BOILER + '[[point]]\nname = "flag"\nregister = "holding"\naddress = 31\ntype = "BOOL"\nbit = 3\n'
-        self.assertEqual(self.rig.ask("POST", "/models", text.encode()).status, 201)
-        self.assertIn("is a bit of a register", self.post("flag", True).detail)
-
-    def test_is_for_the_administrator_and_audited(self):
-        body = {"point": "outside", "time": [], "value": []}
-        self.assertEqual(self.rig.ask("POST", "/devices/boiler-1/history", body, token=None).status, 401)
-        self.post("outside", 1, 2)
-        [entry] = [one for one in self.rig.ask("GET", "/audit").json["audit"] if one["action"] == "history-import"]
-        self.assertEqual((entry["who"], entry["detail"]), ("admin", {"point": "outside", "stored": 2}))
-
-    def test_the_device_keeps_its_plan(self):
-        """What is imported has plans of its own, also after a restart."""
-        wanted = self.device.wanted
-        self.post("outside", 1)
-        self.post("outside", 1, 2)
-        self.assertEqual((self.device.wanted, len(self.device.views)), (wanted, 2))
-        again = Rig(self.rig.store.data)
-        self.assertEqual(again.registry.find("boiler-1").wanted, wanted)
+def cells_of(lines):
+    """Of a wide export: time, point and value, but those that are left out."""
+    names = lines[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+    return {(row["time"], name, row[name]) for row in rows for name in names[1:] if row[name] and name != "flag"}
 
 
 class Tool(ToolTestCase):
@@ -217,25 +41,79 @@ class Tool(ToolTestCase):
 
     async def test_a_file(self):
         self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
-        left_out = "columns left out, there is no such point: other\n"
+        left_out = "left out, there is no such point that can be imported: other (100 values)\n"
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertEqual(said, f"{left_out}200 values stored, 0 already there, 0 refused\n")
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertEqual(said, f"{left_out}0 values stored, 200 already there, 0 refused\n")
 
-    async def test_there_and_back(self):
-        """What was exported from one device is the same after the import into another."""
+    async def there_and_back(self, *options):
+        """What a whole map's export gives on the other side, and what the import said."""
+        self.rig.ask("POST", "/models", (BOILER + FLAG).encode())
         for batch in range(1, 50):
             self.rig.report(60 * (50 - batch), batch, batch)
-        exported = await self.accepted("export", "boiler-1", "outside", "setpoint", "season")
+        exported = await self.accepted("export", "boiler-1", *options)
         self.file.write_text(exported)
         self.rig.ask("POST", "/devices", {"name": "boiler-2", "model": "boiler"})
-        await self.accepted("import", str(self.file), "--device", "boiler-2")
-        again = await self.accepted("export", "boiler-2", "outside", "setpoint", "season")
-        self.assertEqual(sorted(again.splitlines()), sorted(exported.splitlines()))
+        said = await self.accepted("import", str(self.file), "--device", "boiler-2")
+        again = await self.accepted("export", "boiler-2", *options)
+        return exported.splitlines(), again.splitlines(), said
+
+    async def test_there_and_back(self):
+        """What was exported from one device is the same after the import into another, all of the map."""
+        exported, again, said = await self.there_and_back()
+        exported = [line for line in exported if not line.endswith(",label,,good")]  # a text of nothing is no value
+        self.assertEqual(sorted(again), sorted(exported))
+        self.assertEqual(len(exported), 1 + 49 * 4)
+        left_out = "left out, there is no such point that can be imported: flag (49 values)"
+        self.assertEqual(said.splitlines(), [left_out, "147 values stored, 0 already there, 0 refused"])
+
+    async def test_there_and_back_wide(self):
+        exported, again, said = await self.there_and_back("--wide")
+        values = [cells_of(lines) for lines in (again, exported)]
+        self.assertEqual(values[0], values[1])
+        self.assertIn("flag (49 values)", said)
+
+    async def test_into_a_map_that_lacks_a_point(self):
+        """The others are taken."""
+        less = BOILER.replace('"boiler"', '"less"').replace('"season"', '"time_of_year"')
+        self.rig.ask("POST", "/models", less.encode())
+        self.rig.ask("POST", "/devices", {"name": "boiler-2", "model": "less"})
+        self.rig.report(60, 41, 1)
+        self.file.write_text(await self.accepted("export", "boiler-1"))
+        said = await self.accepted("import", str(self.file), "--device", "boiler-2")
+        left_out = "left out, there is no such point that can be imported: season (1 values)"
+        self.assertEqual(said.splitlines(), [left_out, "2 values stored, 0 already there, 0 refused"])
+
+    async def test_nothing_but_what_is_left_out(self):
+        """A script learns that nothing was taken."""
+        self.write("1700000000,nothing,1", head="time,point,value")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        self.assertIn("nothing (1 values)\n0 values stored, 0 already there, 0 refused", ran.out)
+
+    async def test_bad_cells_among_good_ones(self):
+        """Each is one refusal with its line, all others are stored."""
+        bad = ("1969-01-01T00:00:00Z,1", "2206-01-01T00:00:00Z,1", "1700000001,1e999", f"1700000002,{'1' * 5000}")
+        bad += (f"1700000003,{'x' * 200_000}",)
+        good = [f"{1_700_000_100 + 60 * n},{n}" for n in range(100)]
+        self.write(*good[:50], *bad, *good[50:], head="time,outside")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        lines = ran.out.splitlines()
+        self.assertEqual((ran.code, ran.err, lines[0]), (1, "", "100 values stored, 0 already there, 5 refused"))
+        self.assertEqual([line.partition(":")[0] for line in lines[1:]], [f"line {n}" for n in range(52, 57)])
+
+    async def test_texts_that_fill_a_body(self):
+        """A page is bounded by octets, too."""
+        self.patch(module, "PAGE", 1000)
+        text = "\N{GRINNING FACE}" * 900
+        self.write(*(f"{1_700_000_000 + 60 * n},{text}" for n in range(1000)), head="time,label")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        self.assertIn("0 values stored, 0 already there, 1000 refused", ran.out)
 
     async def test_interrupted_and_repeated(self):
-        """Each value is there once."""
+        """Each value is there once, and whatever ended it, it was told how far it came."""
         self.write(*(f"{1_700_000_000 + 60 * n},{n / 10},50,x" for n in range(100)))
         store, count = self.rig.store, []
         append = store.backfill
@@ -247,12 +125,90 @@ class Tool(ToolTestCase):
             return append(*arguments)
 
         self.patch(store, "backfill", failing)
-        code, text = await self.refused("import", str(self.file), "--device", "boiler-1")
-        self.assertEqual(code, 3)
-        self.assertIn("what came until then is stored, the same command again does the rest", text)
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, "the database is away" in ran.err), (3, True))
+        told = "not finished: what came until then is stored, the same command again does the rest\n"
+        self.assertIn(told, ran.out)
+        self.assertIn("80 values stored, 0 already there, 0 refused", ran.out)
         said = await self.accepted("import", str(self.file), "--device", "boiler-1")
         self.assertIn("120 values stored, 80 already there, 0 refused", said)
         self.assertEqual(len(store.data.devices[self.rig.registry.find("boiler-1").record.device_id].reports), 200)
+
+    async def test_ended_by_ctrl_c(self):
+        """It is told how far it came."""
+        self.write(*(f"{1_700_000_000 + 60 * n},{n / 10}" for n in range(100)), head="time,outside")
+        post, count = Client.post, []
+
+        def interrupted(*arguments, **keywords):
+            count.append(1)
+            if len(count) == 3:
+                raise KeyboardInterrupt
+            return post(*arguments, **keywords)
+
+        self.patch(Client, "post", interrupted)
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (130, ""))
+        self.assertIn("not finished: what came until then is stored", ran.out)
+        self.assertIn("80 values stored, 0 already there, 0 refused", ran.out)
+
+    async def test_ended_by_what_is_no_utf_8(self):
+        octets = "".join(f"{1_700_000_000 + 60 * n},{n}\n" for n in range(5000)).encode()
+        self.file.write_bytes(b"time,outside\n" + octets + b"\xff\n")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, "is not UTF-8" in ran.err), (2, True))
+        self.assertRegex(ran.out, "not finished: .*\n[1-9][0-9]* values stored")
+
+    async def test_differences_are_told_with_their_lines(self):
+        self.write("1700000000,1", "1700000060,2", "1700000120,3", head="time,outside")
+        await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.write("1700000000,1", "1700000060,2.5", "1700000120,3.5", head="time,outside")
+        ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((ran.code, ran.err), (1, ""))
+        lines = ran.out.splitlines()
+        self.assertEqual(lines[0], "0 values stored, 1 already there, 0 refused")
+        self.assertEqual(lines[1], "2 differ from what is there, which was kept")
+        self.assertEqual(lines[2], "line 3: point 'outside' at 2023-11-14T22:14:20.000Z has the value 2.0, not 2.5")
+        self.assertEqual([line[:7] for line in lines[2:]], ["line 3:", "line 4:"])
+
+    async def gaps(self, point):
+        """Of all that is there."""
+        text = await self.accepted("series", "boiler-1", point, "--from", "2023-11-14", "--json")
+        return json.loads(text)["value"].count(None)
+
+    async def test_a_file_with_a_rhythm_of_its_own(self):
+        """No gap where nothing is missing, one where there was an outage; the same when it is interrupted and repeated,
+        under one plan for each point."""
+        times = [*range(0, 30_000, 300), *range(60_000, 90_000, 300)]
+        self.write(*(f"{1_700_000_000 + time},1,2" for time in times), head="time,outside,setpoint")
+        store, append = self.rig.store, self.rig.store.backfill
+        for fails_at in (3, 2):
+            count = []
+
+            def failing(*arguments, count=count, fails_at=fails_at):
+                count.append(1)
+                if len(count) == fails_at:
+                    raise StorageAway("the database is away")
+                return append(*arguments)
+
+            self.patch(store, "backfill", failing)
+            ran = await self.smok("import", str(self.file), "--device", "boiler-1")
+            self.assertEqual(ran.code, 3)
+        self.patch(store, "backfill", append)
+        await self.accepted("import", str(self.file), "--device", "boiler-1")
+        self.assertEqual((await self.gaps("outside"), await self.gaps("setpoint")), (1, 1))
+        views = self.rig.registry.find("boiler-1").views
+        self.assertEqual(sum(view.plan.number >= FIRST_UNTOLD_PLAN for view in views.values()), 2)
+        said = await self.accepted("import", str(self.file), "--device", "boiler-1", "--interval", "10m")
+        self.assertIn("0 values stored, 400 already there", said)
+
+    async def test_an_interval_that_is_given(self):
+        """Values that came when they changed."""
+        times = [0, 10, 500, 505, 510, 2000, 2005]
+        self.write(*(f"{1_700_000_000 + time},1" for time in times), head="time,outside")
+        await self.accepted("import", str(self.file), "--device", "boiler-1", "--interval", "10m")
+        self.assertEqual(await self.gaps("outside"), 0)
+        said = await self.refused("import", str(self.file), "--device", "boiler-1", "--interval", "often")
+        self.assertEqual((said[0], "'often' is no duration" in said[1]), (2, True))
 
     async def test_refusals_are_told_with_their_lines(self):
         self.write("1700000000,4.14", "never,1", "1700000060,warm", "1700000120,1", head="time,outside")

@@ -27,6 +27,7 @@ class Points(SynchronousTestCase):
             "max": 80,
             "precision": 1,
             "states": None,
+            "importable": True,
         }
         self.assertEqual(points[1], setpoint)
         self.assertEqual(points[2]["states"], {"0": "summer", "1": "winter"})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import DeferredList, inlineCallbacks
+from twisted.internet.defer import DeferredList, DeferredLock, inlineCallbacks
 from twisted.logger import Logger
 
 from ..clock import WallClock
@@ -20,7 +20,7 @@ from ..history.imported import block_for
 from ..modbus.maps import RegisterMap, parse_map
 from ..modbus.plan import plan_blocks
 from ..modbus.points import Point
-from ..readings import FIRST_UNTOLD_PLAN, Block, Plan, next_untold_plan
+from ..readings import FIRST_UNTOLD_PLAN, LAST_PLAN, Block, Plan, next_untold_plan
 from ..storage.records import DeviceRecord, EventRecord, ModelRecord, Snapshot
 from .device import Device, Stored
 from .ledger import Ledger
@@ -70,6 +70,7 @@ class Registry:
         self._clock = clock
         self._wall_clock = wall_clock
         self._random = random
+        self._importing = DeferredLock()  # or two imports at once would take the same number for two plans
         self._by_name: dict[str, int] = {}
         self._current: dict[str, str] = {}  # model -> version
         self._maps: dict[tuple[str, str], RegisterMap] = {}
@@ -176,14 +177,17 @@ class Registry:
         return register_map
 
     @inlineCallbacks
-    def plan_for_import(self, device: Device, point: Point) -> Generator[Any, Any, int]:
+    def plan_for_import(
+        self, device: Device, point: Point, interval_seconds: int = 0
+    ) -> Generator[Any, Any, int]:
         """The number of the plan under which readings of this point are imported; kept first, if it is new.
 
-        The device never hears of it. Raises Impossible for a point that cannot be imported.
+        The device never hears of it. ``interval_seconds`` as in ``block_for``. Raises Impossible for a point that
+        cannot be imported, and when there are too many such plans.
         """
         register_map = self.map_of(device.record)
-        plan = yield self._known(device, register_map, (block_for(point),), False)
-        device.views.setdefault(plan.number, PlanView(plan, register_map))
+        block = block_for(point, interval_seconds)
+        plan: Plan = yield self._importing.run(self._keep_untold, device, register_map, block)
         return plan.number
 
     def tell(self, device: Device | None, kind: str, text: str, severity: str = "low") -> None:
@@ -252,6 +256,12 @@ class Registry:
             device.install(register_map, plan)
 
     @inlineCallbacks
+    def _keep_untold(self, device: Device, register_map: RegisterMap, block: Block) -> Generator[Any, Any, Plan]:
+        plan: Plan = yield self._known(device, register_map, (block,), False)
+        device.views.setdefault(plan.number, PlanView(plan, register_map))
+        return plan
+
+    @inlineCallbacks
     def _known(
         self, device: Device, register_map: RegisterMap, blocks: tuple[Block, ...], is_told: bool
     ) -> Generator[Any, Any, Plan]:
@@ -260,10 +270,20 @@ class Registry:
         for plan in plans:
             if (plan.blocks, plan.model, plan.version) == (blocks, register_map.name, register_map.version):
                 return plan
-        number = self._new_plan_number(device) if is_told else next_untold_plan(device.views)
+        number = self._new_plan_number(device) if is_told else _new_untold_number(device)
         plan = Plan(number, blocks, register_map.name, register_map.version)
         yield self._store.save_plan(device.record.device_id, plan)
         return plan
+
+
+def _new_untold_number(device: Device) -> int:
+    number = next_untold_plan(device.views)
+    if number < FIRST_UNTOLD_PLAN:
+        raise Impossible(
+            f"device {device.record.name!r} has readings under {LAST_PLAN + 1 - FIRST_UNTOLD_PLAN} plans of imports, "
+            "no more are accepted: give all imports of a point the same interval"
+        )
+    return number
 
 
 def _blocks(record: DeviceRecord, register_map: RegisterMap) -> tuple[Block, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from ..modbus.maps import RegisterMap
 from ..modbus.plan import locate
 from ..modbus.points import Point
-from ..readings import UNAUTHENTICATED, Block, BlockReport, Plan, Report, quality_of
+from ..readings import FIRST_UNTOLD_PLAN, UNAUTHENTICATED, Block, BlockReport, Plan, Report, quality_of
 from ..storage.records import Latest, LatestByBlock
 
 #: A value is stale when its block should have been reported this many times meanwhile.
@@ -33,12 +33,18 @@ class PointValue:
 
 
 class PlanView:
-    """Where the points of a register map lie in the blocks of a plan made from it."""
+    """Where the points of a register map lie in the blocks of a plan made from it.
+
+    What reached us by another way than the device's own reading has an interval of its own, whatever the map says.
+    """
 
     def __init__(self, plan: Plan, register_map: RegisterMap) -> None:
         self.plan = plan
         self.points = {point.name: point for point in register_map.points}
-        self._places = {point.name: locate(point, plan.blocks) for point in register_map.points}
+        is_untold = plan.number >= FIRST_UNTOLD_PLAN
+        self._places = {
+            point.name: locate(point, plan.blocks, at_any_interval=is_untold) for point in register_map.points
+        }
 
     def place(self, name: str) -> tuple[int, int] | None:
         """Block number and offset in it, or None when this plan does not read the point."""
@@ -76,8 +82,9 @@ class Values:
         self._read_alone[point] = (time_us, words)
 
     def newest_us(self) -> int | None:
-        """When anything was last read, or None."""
-        return max((sample.time_us for sample in self._samples.values()), default=None)
+        """When anything was last read, or None. What was imported tells nothing of that."""
+        times = (sample.time_us for (plan, _), sample in self._samples.items() if plan < FIRST_UNTOLD_PLAN)
+        return max(times, default=None)
 
     def of(self, point: Point, views: Iterable[PlanView], now_us: int) -> PointValue:
         """The point's newest sample, decoded."""

@@ -95,22 +95,24 @@ def raw_deadband(point: Point) -> int:
     return min(MAX_DEADBAND, Fraction(point.deadband) // abs(Fraction(point.scale)))
 
 
-def locate(point: Point, blocks: Sequence[Block]) -> tuple[int, int] | None:
+def locate(point: Point, blocks: Sequence[Block], *, at_any_interval: bool = False) -> tuple[int, int] | None:
     """(block number, offset of its first word in the block) of ``point``, or None if ``blocks`` do not read it.
 
-    Where several blocks have it, the one that reports small changes first.
+    Where several blocks have it, the one that reports small changes first. Blocks with another interval or report are
+    not its own, unless it may be ``at_any_interval``; even then they come last.
     """
     if not point.is_read:
         return None
-    wanted = _group_of(point)[:4]
+    group = _group_of(point)
     found = [
-        (block.deadband, number, point.address - block.start)
+        (block[4:6] != group[2:4], block.deadband, number, point.address - block.start)
         for number, block in enumerate(blocks)
-        if (block.unit, block.table, block.interval_seconds, block.report_seconds) == wanted
+        if block[:2] == group[:2]
+        and (at_any_interval or block[4:6] == group[2:4])
         and block.start <= point.address
         and point.address + point.words_count <= block.start + block.count
     ]
-    return min(found)[1:] if found else None
+    return min(found)[2:] if found else None
 
 
 def words_of(point: Point, block: Block, words: Sequence[int]) -> tuple[int, ...]:

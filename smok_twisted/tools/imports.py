@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from zoneinfo import ZoneInfo
 
 from ..errors import UserError
 from .arguments import Commands, connection, name
-from .csv_history import Cell, Form, Table
-from .problems import Unreachable
+from .csv_history import Form, Table
+from .import_pages import Import
 from .progress import Step, progress
+from .times import whole_seconds
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .output import Output
     from .tool import Tool
 
 EXAMPLES = """\
@@ -25,9 +26,7 @@ EXAMPLES = """\
 The file has a head, a column of times and one for each point; or columns time, point and value, as `smok export`
 writes them. Interrupted, or repeated, it stores each value once."""
 
-#: Values of one point that are sent together; the API takes no more.
-PAGE = 1000
-REASONS_AT_MOST = 5
+_LINES_A_STEP = 1000
 
 
 def add_to(commands: Commands) -> None:
@@ -41,93 +40,51 @@ def add_to(commands: Commands) -> None:
     add("--time-column", metavar="COLUMN", help="default: one called time, timestamp, date ...")
     add("--timezone", metavar="ZONE", help="of times that name none: UTC, Europe/Warsaw ...")
     add("--decimal-comma", action="store_true", help="numbers are written 4,1")
+    add("--interval", metavar="5m", help="from one value to the next; default: as the file begins, for each point")
     add("--round", action="store_true", help="take the nearest value that the registers can hold")
 
 
 def _import(tool: Tool) -> int | None:
     args: Any = tool.args
     form = Form(dict(map(_pair, args.map_columns)), args.time_column, _zone(args.timezone), args.decimal_comma)
-    points = [point["point"] for point in tool.api.get("devices", args.device, "points")["points"]]
+    points = tool.api.get("devices", args.device, "points")["points"]
+    done = Import(tool.api, args.device, args.round, args.interval and whole_seconds(args.interval))
+    with _account(tool.output, done), _opened(args.file) as stream, progress(f"import {args.file.name}", "B") as step:
+        lines = _watched(stream, args.file.stat().st_size, step)
+        done.take(Table(lines, [point["point"] for point in points if point["importable"]], form))
+    return None if done.is_clean else 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     try:
-        with args.file.open(encoding="utf-8", newline="") as stream, progress(f"import {args.file.name}", "B") as step:
-            table = Table(_watched(stream, args.file.stat().st_size, step), points, form)
-            done = Import(tool.api, args.device, args.round)
-            for cell in table.cells():
-                done.add(cell)
-            done.flush()
+        with path.open(encoding="utf-8", newline="") as stream:
+            yield stream
     except OSError as error:
-        raise UserError(f"{args.file}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{args.file}: is not UTF-8; save it as CSV in UTF-8") from None
-    except Unreachable as error:
-        raise Unreachable(f"{error}; what came until then is stored, the same command again does the rest") from None
-    if table.ignored:
-        tool.output.line(f"columns left out, there is no such point: {', '.join(table.ignored)}")
-    for line in done.lines():
-        tool.output.line(line)
-    return 1 if done.counts["refused"] else None
+        raise UserError(f"{path}: is not UTF-8; save it as CSV in UTF-8") from None
 
 
-class Import:
-    """Sends values page by page, and counts."""
-
-    def __init__(self, api: Client, device: str, rounds: bool) -> None:
-        self.counts: Counter[str] = Counter()
-        self._api = api
-        self._device = device
-        self._rounds = rounds
-        self._waiting: dict[str, list[Cell]] = {}
-        self._reasons: list[str] = []
-
-    def add(self, cell: Cell) -> None:
-        """One more."""
-        if cell.problem:
-            return self._refuse(cell, cell.problem)
-        waiting = self._waiting.setdefault(cell.point, [])
-        waiting.append(cell)
-        if len(waiting) >= PAGE:
-            self._send(cell.point)
-        return None
-
-    def flush(self) -> None:
-        """What waits."""
-        for point in list(self._waiting):
-            self._send(point)
-
-    def lines(self) -> Iterator[str]:
-        """What became of it."""
-        counts = self.counts
-        rounded = f", {counts['rounded']} rounded" if counts["rounded"] else ""
-        yield f"{counts['stored']} values stored, {counts['there']} already there, {counts['refused']} refused{rounded}"
-        yield from self._reasons
-        if counts["refused"] > len(self._reasons):
-            yield f"... and {counts['refused'] - len(self._reasons)} more"
-
-    def _send(self, point: str) -> None:
-        cells = self._waiting.pop(point)
-        body = {
-            "point": point,
-            "time": [cell.time_us // 1000 for cell in cells],
-            "value": [cell.value for cell in cells],
-            "round": self._rounds,
-        }
-        answer = self._api.post("devices", self._device, "history", body=body)
-        self.counts.update({name: answer[name] for name in ("stored", "there", "rounded")})
-        for one in answer["reasons"]:
-            self._refuse(cells[one["index"]], one["reason"])
-        self.counts["refused"] += answer["refused"] - len(answer["reasons"])
-
-    def _refuse(self, cell: Cell, reason: str) -> None:
-        self.counts["refused"] += 1
-        if len(self._reasons) < REASONS_AT_MOST:
-            self._reasons.append(f"line {cell.line}: {reason}")
+@contextmanager
+def _account(output: Output, done: Import) -> Iterator[None]:
+    """Tells what became of the values, whatever ends the import; nothing when it did not even begin."""
+    try:
+        yield
+    except BaseException:
+        if done.is_begun:
+            output.line("not finished: what came until then is stored, the same command again does the rest")
+        raise
+    finally:
+        for line in done.lines():
+            output.line(line)
 
 
 def _watched(stream: TextIO, octets: int, step: Step) -> Iterator[str]:
     done = 0
     for number, line in enumerate(stream):
         done += len(line.encode())
-        if number % PAGE == 0:
+        if number % _LINES_A_STEP == 0:
             step(done, octets)
         yield line
 

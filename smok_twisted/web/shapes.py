@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
 from ..devices.values import PointValue
+from ..history.imported import is_importable
 from ..history.series import Series
 from ..modbus.maps import RegisterMap
 from ..modbus.points import Point
@@ -76,6 +77,7 @@ def point(one: Point) -> Shape:
         "max": one.max,
         "precision": one.precision if one.kind.is_number else None,
         "states": {str(number): name for number, name in one.states} or None,
+        "importable": is_importable(one),
     }
 
 
