@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.history import summary
+from smok_twisted.history.chunk import Chunk
 from smok_twisted.history.packing import packed
 from smok_twisted.modbus.maps import parse_map
 from smok_twisted.readings import BlockReport, Report
@@ -26,6 +27,15 @@ from .tools_rig import run_here
 VIEWS = {1: view()}
 HOURS = 30  # from the eleventh hour of a day, to the next day
 NAME = "plant-1 (0x0000000000000007)"
+
+
+def flipped(block):
+    """One bit of every word."""
+    return block._replace(words=tuple(word ^ 1 for word in block.words))
+
+
+def later(one, us):
+    return one._replace(time_us=one.time_us + us)
 
 
 class HistoryCase(SynchronousTestCase):
@@ -134,6 +144,47 @@ class Check(HistoryCase):
         self.change(self.add_unmarked)
         self.assert_damaged("T13:00:00.000Z: 1 reports of the log are not in its chunk")
         self.heals(hours=1)
+
+    def test_a_chunk_that_says_something_else(self):
+        """It decodes, and so does a summary of it: the log tells that its words, plans or flags are others."""
+        for change in (
+            lambda one: one._replace(blocks=tuple(map(flipped, one.blocks))),
+            lambda one: one._replace(blocks=one.blocks[1:]),
+            lambda one: one._replace(flags=one.flags ^ 1),
+            lambda one: one._replace(plan=2),
+        ):
+            self.change(lambda cursor, change=change: self.spoil_chunk(cursor, change))
+            last = self.assert_damaged("2024-11-14T13:00:00.000Z: 6 reports of its chunk differ from the log")
+            self.assertEqual(last, "1 damages; `smok db repack` puts 1 of them right")
+            self.heals(hours=1)
+
+    def test_a_chunk_with_other_times(self):
+        """They are other reports then; as the log has all of them, the chunk goes."""
+        for shift_us in (-1000, -599_000_000):
+            self.change(lambda cursor, us=shift_us: self.spoil_chunk(cursor, lambda one: later(one, us)))
+            self.assert_damaged("T13:00:00.000Z: 6 reports of the log are not in its chunk")
+            self.heals(hours=1)
+
+    def test_a_chunk_of_which_the_log_has_a_part(self):
+        """What only the chunk has stays; the rest comes from the log again."""
+        self.sql("DELETE FROM report WHERE batch IN (SELECT batch FROM report WHERE time_us / ? = ? LIMIT 2)",
+                 HOUR_US, HOUR + 3)  # fmt: skip
+        self.change(lambda cursor: self.spoil_chunk(cursor, lambda one: one._replace(flags=1)))
+        self.assert_damaged("T13:00:00.000Z: 4 reports of its chunk differ from the log")
+        self.heals(hours=1)
+        self.assertEqual([one.flags for one in self.packed_reports(HOUR + 3)], [1, 1, 0, 0, 0, 0])
+
+    def packed_reports(self, hour):
+        ((_, octets),) = self.change(lambda cursor: sqlite_packed.chunks(cursor, DEVICE, hour, hour + 1, 1))
+        return Chunk(octets).reports(DEVICE)
+
+    def spoil_chunk(self, cursor, change):
+        """With the summary that belongs to it."""
+        hour = HOUR + 3
+        ((_, octets),) = sqlite_packed.chunks(cursor, DEVICE, hour, hour + 1, 1)
+        ((_, day),) = sqlite_packed.summaries(cursor, DEVICE, hour // 24, hour // 24 + 1, 1)
+        spoiled = list(map(change, Chunk(octets).reports(DEVICE)))
+        sqlite_packed.save(cursor, packed(Unpacked(DEVICE, hour, 1), spoiled, None, day, VIEWS), 1)
 
     def add_unmarked(self, cursor):
         (one,) = reports(cursor, DEVICE, (HOUR + 3) * HOUR_US, (HOUR + 4) * HOUR_US, 1, None)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..clock import rfc3339
 from ..errors import StorageError
 from ..readings import Report
-from ..storage.records import HOUR_US, HOURS_A_DAY
+from ..storage.records import HOUR_US, HOURS_A_DAY, place_of
 from . import summary
 from .chunk import Chunk
-from .merge import merged
+from .merge import merged, name_of
 from .packing import stretches_of
 from .stretch import Stretch
 from .summary import Key, hour_start_us
@@ -25,7 +25,7 @@ class Damage(NamedTuple):
 
     text: str  #: begins with the time
     again: frozenset[int]  #: hours to be packed again; none: what is needed for that is not there
-    broken: str = ""  #: "chunk" or "summary", when it cannot even be read
+    broken: str = ""  #: "chunk" or "summary", when it is no use for that: it cannot be read, or the log has all of it
 
 
 class PackedDay(NamedTuple):
@@ -45,16 +45,15 @@ def damages_of(device_id: int, found: PackedDay, views: Mapping[int, PlanView], 
     for hour in sorted(found.chunks.keys() | found.log.keys()):
         log = found.log.get(hour, [])
         try:
-            _check_hour(device_id, hour, found, log, chunks)
+            damages += _of_hour(device_id, hour, found, log, chunks)
         except StorageError as error:
-            is_broken = hour not in chunks and hour in found.chunks
-            again = frozenset((hour,) if log or not is_broken else ())
-            damages.append(Damage(f"{_time(hour)}: {error}", again, "chunk" if is_broken else ""))
+            again = frozenset((hour,) if log else ())
+            damages.append(Damage(f"{_time(hour)}: {error}", again, "chunk"))
     return damages + _of_summary(found, chunks, views, first_hour)
 
 
-def _check_hour(device_id: int, hour: int, found: PackedDay, log: list[Report], chunks: dict[int, Chunk]) -> None:
-    """Put the hour's chunk into ``chunks``; raises StorageError."""
+def _of_hour(device_id: int, hour: int, found: PackedDay, log: list[Report], chunks: dict[int, Chunk]) -> list[Damage]:
+    """Put the hour's chunk into ``chunks``; raises StorageError when it is no chunk of the hour."""
     packed: list[Report] = []
     if hour in found.chunks:
         chunk = Chunk(found.chunks[hour])
@@ -62,11 +61,21 @@ def _check_hour(device_id: int, hour: int, found: PackedDay, log: list[Report], 
         if any(report.time_us // HOUR_US != hour for report in packed):
             raise StorageError("its chunk has reports of another hour")
         chunks[hour] = chunk
-    if hour in found.marked:
-        return
-    missing = len(merged(log, packed)) - len(packed)
-    if missing:
-        raise StorageError(f"{missing} reports of the log are not in its chunk")
+    return [] if hour in found.marked else _against_log(hour, log, packed)
+
+
+def _against_log(hour: int, log: list[Report], packed: list[Report]) -> list[Damage]:
+    """What the log says counts; of an hour that it has in full, all that the chunk may say."""
+    is_in_full = {name_of(one) for one in packed} <= {name_of(one) for one in log}
+    expected = merged(log) if is_in_full else merged(log, packed)
+    known = {place_of(one): one for one in packed}
+    missing = sum(place_of(one) not in known for one in expected)
+    different = sum(known.get(place_of(one), one) != one for one in expected)
+    texts = [f"{missing} reports of the log are not in its chunk"] if missing else []
+    texts += [f"{different} reports of its chunk differ from the log"] if different else []
+    if not texts:
+        return []
+    return [Damage(f"{_time(hour)}: {', '.join(texts)}", frozenset((hour,)), "chunk" if is_in_full else "")]
 
 
 def _of_summary(
