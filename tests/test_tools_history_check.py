@@ -194,11 +194,20 @@ class Check(HistoryCase):
 
     def test_an_hour_without_a_chunk(self):
         self.sql("DELETE FROM chunk WHERE hour = ?", HOUR + 3)
-        self.assert_damaged(
-            "6 reports of the log are not in its chunk",
-            "the day's summary does not say what the hour's chunk says",
+        self.assert_damaged("2024-11-14T13:00:00.000Z: its chunk is missing, the log has 6 reports")
+        self.repack()
+        self.assert_good()  # it waits to be packed
+        self.change(self.pack)
+        self.assert_good()
+
+    def test_an_hour_that_only_a_summary_knows(self):
+        """There is nothing left to pack it from."""
+        self.sql("DELETE FROM report")
+        self.sql("DELETE FROM chunk WHERE hour = ?", HOUR + 3)
+        last = self.assert_damaged(
+            "T13:00:00.000Z: its chunk is missing, and so is the log; the day's summary tells of it"
         )
-        self.heals(hours=1)
+        self.assertEqual(last, "1 damages; `smok db repack` puts 0 of them right")
 
     def test_a_summary_that_says_something_else(self):
         for change in (

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ..devices.values import PlanView
 
 
+_OTHERWISE = "the day's summary does not say what the hour's chunk says"
+_LEFT_OVER = "its chunk is missing, and so is the log; the day's summary tells of it"
+
+
 class Damage(NamedTuple):
     """What is wrong. Packing the hours again puts it right, after what is ``broken`` has been taken away."""
 
@@ -71,6 +75,8 @@ def _against_log(hour: int, log: list[Report], packed: list[Report]) -> list[Dam
     known = {place_of(one): one for one in packed}
     missing = sum(place_of(one) not in known for one in expected)
     different = sum(known.get(place_of(one), one) != one for one in expected)
+    if missing and not packed:
+        return [Damage(f"{_time(hour)}: its chunk is missing, the log has {missing} reports", frozenset((hour,)))]
     texts = [f"{missing} reports of the log are not in its chunk"] if missing else []
     texts += [f"{different} reports of its chunk differ from the log"] if different else []
     if not texts:
@@ -94,8 +100,8 @@ def _of_summary(
         for hour in sorted(hours)
         if _said(points, found.day, hour) != (_expected(chunks[hour], hour, views) if hour in chunks else {})
     ]
-    text = "the day's summary does not say what the hour's chunk says"
-    return [Damage(f"{_time(hour)}: {text}", again & {hour}) for hour in wrong]
+    wrong = [hour for hour in wrong if hour in chunks or hour not in found.log]  # the others are told already
+    return [Damage(f"{_time(hour)}: {_OTHERWISE if hour in chunks else _LEFT_OVER}", again & {hour}) for hour in wrong]
 
 
 def _expected(chunk: Chunk, hour: int, views: Mapping[int, PlanView]) -> dict[Key, Stretch]:
