@@ -144,7 +144,11 @@ class AnyLayer(SynchronousTestCase):
         if data.draw(st.booleans(), "packed again"):
             rig.pack()
         if data.draw(st.booleans(), "forgotten"):
-            rig.store.forget(DEVICE, 1 << 62, 0)
+            first_day = data.draw(st.sampled_from([0, HOUR // HOURS_A_DAY + 1]), "first day")
+            rig.store.forget(DEVICE, 1 << 62, first_day)
+            marked = {one.hour for one in rig.store.unpacked(0, 1 << 40).result}
+            first_us = first_day * HOURS_A_DAY * HOUR_US
+            reports = [one for one in reports if one.time_us >= first_us or one.time_us // HOUR_US in marked]
         for name in data.draw(st.sets(st.sampled_from(sorted(NOW)), min_size=2), "points"):
             point = NOW[name]
             from_us, to_us = data.draw(spans | whole_hours, "span")
@@ -288,6 +292,20 @@ class Packing(SynchronousTestCase):
         self.assertEqual(len(rig.log()), 2)
         days = rig.store.summaries(DEVICE, 0, 1 << 40).result
         self.assertEqual([day for day, _ in days], [HOUR // HOURS_A_DAY + day for day in range(10, 20)])
+
+    def test_the_day_on_which_history_ends(self):
+        """At noon it begins with a whole day, in every layer: as it was read, in chunks, and summed up."""
+        rig = Rig(now_hour=HOUR + 24 * 20 + 5)
+        rig.add([report(60 * hour) for hour in range(24 * 20)])
+        rig.fleet.kept = 10 * 86_400
+        rig.packer.start()
+        rig.clock.pump([0] * 1000)
+        rig.packer.stop()
+        first_hour = (HOUR // HOURS_A_DAY + 10) * HOURS_A_DAY
+        by_step = [rig.series(Question(NOW["mode"], START_US, START_US + 400 * HOUR_US, step)) for step in (1800, 3600)]
+        begins = [rig.reports(0, 1 << 60)[0].time_us, rig.store.chunks(DEVICE, 0, 1 << 40).result[0][0] * HOUR_US]
+        begins += [series.time_us[0] for series in by_step]
+        self.assertEqual(begins, [first_hour * HOUR_US] * 4)
 
     def test_goes_on_after_a_failure(self):
         """A store that is away for a while is asked again."""

@@ -97,10 +97,10 @@ class HistoryCase(SynchronousTestCase):
         self.assertEqual((ran.code, ran.err), (code, ""))
         return ran.out
 
-    def assert_good(self):
+    def assert_good(self, days=2):
         code, lines = self.check()
         self.assertEqual((code, len(lines)), (0, 1), lines)
-        self.assertIn("2 days of packed history as the log says", lines[0])
+        self.assertIn(f"{days} days of packed history as the log says", lines[0])
 
     def assert_damaged(self, *texts):
         code, lines = self.check()
@@ -235,9 +235,12 @@ class Check(HistoryCase):
         self.heals(hours=14)
 
     def test_retention_is_no_damage(self):
-        """A day whose first hours have been forgotten keeps their summary."""
-        self.change(lambda cursor: sqlite_packed.forget(cursor, DEVICE, (HOUR + 40) * HOUR_US, HOUR + 5))
-        self.assert_good()
+        """A day goes with all that is known of it."""
+        self.change(lambda cursor: sqlite_packed.forget(cursor, DEVICE, (HOUR + 40) * HOUR_US, HOUR // 24 + 1))
+        self.assert_good(days=1)
+        self.sql("DELETE FROM summary")
+        self.sql("DELETE FROM chunk WHERE hour = (SELECT min(hour) FROM chunk)")
+        self.assertEqual(self.check()[0], 1)
 
     def test_what_cannot_be_put_right_is_left_alone_and_told(self):
         """A chunk that is gone for good is still there for whoever can read something out of it."""

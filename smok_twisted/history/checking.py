@@ -42,8 +42,8 @@ class PackedDay(NamedTuple):
     marked: frozenset[int]  #: hours that wait to be packed
 
 
-def damages_of(device_id: int, found: PackedDay, views: Mapping[int, PlanView], first_hour: int) -> list[Damage]:
-    """All that is wrong with a day. Hours before ``first_hour`` have lost their chunks to retention."""
+def damages_of(device_id: int, found: PackedDay, views: Mapping[int, PlanView]) -> list[Damage]:
+    """All that is wrong with a day."""
     chunks: dict[int, Chunk] = {}
     damages = []
     for hour in sorted(found.chunks.keys() | found.log.keys()):
@@ -53,7 +53,7 @@ def damages_of(device_id: int, found: PackedDay, views: Mapping[int, PlanView], 
         except StorageError as error:
             again = frozenset((hour,) if log else ())
             damages.append(Damage(f"{_time(hour)}: {error}", again, "chunk"))
-    return damages + _of_summary(found, chunks, views, first_hour)
+    return damages + _of_summary(found, chunks, views)
 
 
 def _of_hour(device_id: int, hour: int, found: PackedDay, log: list[Report], chunks: dict[int, Chunk]) -> list[Damage]:
@@ -84,9 +84,7 @@ def _against_log(hour: int, log: list[Report], packed: list[Report]) -> list[Dam
     return [Damage(f"{_time(hour)}: {', '.join(texts)}", frozenset((hour,)), "chunk" if is_in_full else "")]
 
 
-def _of_summary(
-    found: PackedDay, chunks: Mapping[int, Chunk], views: Mapping[int, PlanView], first_hour: int
-) -> list[Damage]:
+def _of_summary(found: PackedDay, chunks: Mapping[int, Chunk], views: Mapping[int, PlanView]) -> list[Damage]:
     if found.summary is None and not found.chunks:
         return []
     again = frozenset(chunks.keys() | found.log.keys())
@@ -94,10 +92,9 @@ def _of_summary(
         points = {} if found.summary is None else summary.decode(found.summary)
     except StorageError as error:
         return [Damage(f"{_time(found.day * HOURS_A_DAY)}: {error}", again, "summary")]
-    hours = {hour for hour in _hours(found.day) if hour >= first_hour and hour not in found.chunks.keys() - chunks}
     wrong = [
         hour
-        for hour in sorted(hours)
+        for hour in sorted(_hours(found.day) - (found.chunks.keys() - chunks))
         if _said(points, found.day, hour) != (_expected(chunks[hour], hour, views) if hour in chunks else {})
     ]
     wrong = [hour for hour in wrong if hour in chunks or hour not in found.log]  # the others are told already
@@ -116,8 +113,8 @@ def _time(hour: int) -> str:
     return rfc3339(hour * HOUR_US)
 
 
-def _hours(day: int) -> range:
-    return range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY)
+def _hours(day: int) -> set[int]:
+    return set(range(day * HOURS_A_DAY, (day + 1) * HOURS_A_DAY))
 
 
 def _said(points: summary.Day, day: int, hour: int) -> dict[Key, Stretch]:

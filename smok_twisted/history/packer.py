@@ -166,7 +166,7 @@ class Packer:
         for device_id in list(self._fleet.device_ids()):
             keep_seconds = self._fleet.keep_seconds(device_id)
             end_us = 0 if keep_seconds is None else now_us - keep_seconds * 1_000_000
-            yield self._store.forget(device_id, now_us - round(self._times.log * 1e6), max(0, end_us) // HOUR_US)
+            yield self._store.forget(device_id, now_us - round(self._times.log * 1e6), max(0, end_us) // _DAY_US)
             yield deferLater(self._clock, self._times.pause)
         self._forgotten_day = today
 

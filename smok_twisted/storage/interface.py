@@ -86,8 +86,8 @@ class Store(Protocol):
     def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
         """Put or replace the hour's chunk and its day's summary; the hour needs no packing any more.
 
-        It does if its mark is no longer ``mark``: reports have come since that was read. ``keep_seconds`` is for stores
-        that must know beforehand when history ends; the others are told by ``forget``.
+        It does if its mark is no longer ``mark``: reports have come since that was read. ``keep_seconds``, counted
+        from the end of the day, is for stores that must know beforehand when history ends; ``forget`` tells the others.
         """
 
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
@@ -96,10 +96,11 @@ class Store(Protocol):
     def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
         """(day, summary) with ``from_day <= day < to_day``, in order of days, at most ``limit``."""
 
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
-        """History has an end: drop packed reports of the log, and chunks and summaries, before these times.
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
+        """History has an end: drop packed reports of the log before a time, and chunks and summaries before a day.
 
-        Reports of an hour that needs packing stay; so does a summary with any hour that stays.
+        Reports of an hour that needs packing stay. Packed history ends by whole days, so that a day's summary never
+        tells of hours whose chunks are gone.
         """
 
     # -- devices and what belongs to them

@@ -135,14 +135,14 @@ class MemoryStore(Writable):
         return _between(device.summaries, from_day, to_day, limit) if device else []
 
     @_at_once
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> None:
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> None:
         device = self._device(device_id)
         device.reports = [
             one for one in device.reports if one.time_us >= log_before_us or one.time_us // HOUR_US in device.unpacked
         ]
-        device.chunks = {hour: octets for hour, octets in device.chunks.items() if hour >= packed_before_hour}
-        before_day = packed_before_hour // HOURS_A_DAY
-        device.summaries = {day: octets for day, octets in device.summaries.items() if day >= before_day}
+        before_hour = packed_before_day * HOURS_A_DAY
+        device.chunks = {hour: octets for hour, octets in device.chunks.items() if hour >= before_hour}
+        device.summaries = {day: octets for day, octets in device.summaries.items() if day >= packed_before_day}
 
     @_at_once
     def adopt(self, device_id: int, part: Adopted) -> None:

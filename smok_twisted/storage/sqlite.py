@@ -187,8 +187,8 @@ class SqliteStore(Writable):
     def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
         return self._read(packed_history.summaries, device_id, from_day, to_day, limit)
 
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
-        return self._write(packed_history.forget, device_id, log_before_us, packed_before_hour)
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
+        return self._write(packed_history.forget, device_id, log_before_us, packed_before_day)
 
     def adopt(self, device_id: int, part: Adopted) -> Deferred[None]:
         try:

@@ -67,9 +67,9 @@ def summaries(cursor: sqlite3.Cursor, device_id: int, from_day: int, to_day: int
     return cursor.execute(query, (signed(device_id), from_day, to_day, limit)).fetchall()
 
 
-def forget(cursor: sqlite3.Cursor, device_id: int, log_before_us: int, packed_before_hour: int) -> None:
+def forget(cursor: sqlite3.Cursor, device_id: int, log_before_us: int, packed_before_day: int) -> None:
     """Packed rows of the log, old chunks and summaries."""
     number = number_of(cursor, device_id)
     cursor.execute(_FORGET_LOG, (number, log_before_us))
-    cursor.execute("DELETE FROM chunk WHERE device = ? AND hour < ?", (number, packed_before_hour))
-    cursor.execute("DELETE FROM summary WHERE device = ? AND day < ?", (number, packed_before_hour // HOURS_A_DAY))
+    cursor.execute("DELETE FROM chunk WHERE device = ? AND hour < ?", (number, packed_before_day * HOURS_A_DAY))
+    cursor.execute("DELETE FROM summary WHERE device = ? AND day < ?", (number, packed_before_day))
