@@ -74,6 +74,24 @@ class PackedContract(StoreCase):
         await store.append(batch_of(report(9, time_us=49 * HOUR_US + 9)))
         self.assertEqual([one.hour for one in await store.unpacked(*ALL)], [49])
 
+    async def test_an_hour_with_nothing_to_pack(self):
+        """It loses its mark, unless something has come meanwhile; of a device that is gone there is none."""
+        store = await self.with_report(49)
+        [mark] = await store.unpacked(*ALL)
+        await store.append(batch_of(report(9, time_us=49 * HOUR_US + 9)))
+        await store.unmark(mark)
+        [mark] = await store.unpacked(*ALL)
+        await store.unmark(mark._replace(device_id=OTHER))
+        self.assertEqual(await store.unpacked(*ALL), [mark])
+        await store.unmark(mark)
+        await store.unmark(mark)
+        self.assertEqual(await store.unpacked(*ALL), [])
+
+    async def test_an_unknown_device_has_nothing_to_forget(self):
+        """It may have been removed a moment ago."""
+        store = await self.with_device()
+        await store.forget(OTHER, ALL_TIME[1], 9)
+
     async def test_chunks_and_summaries_of_a_range(self):
         """In order, half-open, no more than asked for, of one device only."""
         store = await self.with_device(device(OTHER, "other"))

@@ -35,9 +35,10 @@ class Fleet:
 
     def __init__(self, keep_seconds=None):
         self.kept = keep_seconds
+        self.devices = [DEVICE]
 
     def device_ids(self):
-        return [DEVICE]
+        return self.devices
 
     def views(self, device_id):
         return VIEWS
@@ -266,6 +267,61 @@ class Packing(SynchronousTestCase):
         self.assertIn("damaged", rig.alarms[0])
         rig.store.forget(DEVICE, 1 << 62, 0)
         self.assertEqual(len(rig.log()), 1)
+
+    def test_a_device_that_is_removed_while_it_is_packed(self):
+        """Its marks were read before: nothing is left to pack, and nobody is woken for it."""
+        for is_late in (False, True):
+            rig = Rig()
+            rig.add([report(60 * hour) for hour in range(9)])
+            read, reads = rig.store.reports, []
+
+            def reports(*arguments, rig=rig, read=read, reads=reads, is_late=is_late):
+                reads.append(arguments)
+                if len(reads) == 4:
+                    rig.store.remove_device(DEVICE)
+                    rig.fleet.devices = [DEVICE] if is_late else []  # is_late: the fleet has not heard of it
+                return read(*arguments)
+
+            rig.store.reports = reports
+            rig.pack()
+            self.assertEqual((rig.packer.packed, rig.alarms), (3, []))
+            self.assertEqual(len(reads), 9 if is_late else 4)
+
+    def test_a_device_that_is_removed_while_its_chunk_is_written(self):
+        """The store does not take it any more, which is as it should be."""
+        rig = Rig()
+        rig.add([report(5)])
+        save = rig.store.save_packed
+
+        def late(*arguments):
+            rig.store.remove_device(DEVICE)
+            rig.fleet.devices = []
+            return save(*arguments)
+
+        rig.store.save_packed = late
+        rig.pack()
+        self.assertEqual((rig.packer.packed, rig.alarms), (0, []))
+
+    def test_an_hour_with_nothing_in_it(self):
+        """Such as a new machine marks that knows only the days: it is done with, without a chunk."""
+        rig = Rig()
+        rig.add([report(5)])
+        rig.store.data.devices[DEVICE].unpacked[HOUR + 1] = 1
+        rig.pack()
+        self.assertEqual((rig.packer.packed, rig.alarms), (1, []))
+        self.assertEqual(rig.store.unpacked(0, 1 << 40).result, [])
+        self.assertEqual([hour for hour, _ in rig.store.chunks(DEVICE, 0, 1 << 40).result], [HOUR])
+
+    def test_the_end_of_history_does_not_wait_for_a_device_that_is_removed(self):
+        """The others have theirs cut the same day."""
+        rig = Rig(now_hour=HOUR + 24 * 20)
+        rig.add([report(24 * 60 * day) for day in range(20)])
+        rig.fleet.kept = 10 * 86_400
+        rig.fleet.devices = [DEVICE + 1, DEVICE]
+        rig.packer.start()
+        rig.clock.pump([0] * 200)
+        rig.packer.stop()
+        self.assertEqual(len(rig.reports(0, 1 << 60)), 10)
 
     def test_a_mark_that_is_old_is_an_alarm(self):
         """A packer that lags is told of before anything is lost."""

@@ -90,6 +90,9 @@ class Store(Protocol):
         from the end of the day, is for stores that must know beforehand when history ends; ``forget`` tells the others.
         """
 
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        """There is nothing to pack in this hour, so it needs no packing; it does if its mark is another one by now."""
+
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         """(hour, chunk) with ``from_hour <= hour < to_hour``, in order of hours, at most ``limit``."""
 
@@ -99,8 +102,8 @@ class Store(Protocol):
     def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
         """History has an end: drop packed reports of the log before a time, and chunks and summaries before a day.
 
-        Reports of an hour that needs packing stay. Packed history ends by whole days, so that a day's summary never
-        tells of hours whose chunks are gone.
+        Reports of an hour that needs packing stay; an unknown device has nothing to forget. Packed history ends by
+        whole days, so that a day's summary never tells of hours whose chunks are gone.
         """
 
     # -- devices and what belongs to them

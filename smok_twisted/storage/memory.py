@@ -125,6 +125,12 @@ class MemoryStore(Writable):
             del device.unpacked[packed.hour]
 
     @_at_once
+    def unmark(self, hour: Unpacked) -> None:
+        device = self.data.devices.get(hour.device_id)
+        if device is not None and device.unpacked.get(hour.hour) == hour.mark:
+            device.unpacked.pop(hour.hour, None)
+
+    @_at_once
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Packed:
         device = self.data.devices.get(device_id)
         return _between(device.chunks, from_hour, to_hour, limit) if device else []
@@ -136,7 +142,9 @@ class MemoryStore(Writable):
 
     @_at_once
     def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> None:
-        device = self._device(device_id)
+        device = self.data.devices.get(device_id)
+        if device is None:
+            return
         device.reports = [
             one for one in device.reports if one.time_us >= log_before_us or one.time_us // HOUR_US in device.unpacked
         ]

@@ -181,6 +181,9 @@ class SqliteStore(Writable):
     def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
         return self._write(packed_history.save, packed, mark)
 
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        return self._write(packed_history.unmark, hour)
+
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         return self._read(packed_history.chunks, device_id, from_hour, to_hour, limit)
 

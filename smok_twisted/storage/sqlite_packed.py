@@ -48,6 +48,13 @@ def save(cursor: sqlite3.Cursor, packed: PackedHour, mark_: int | None) -> None:
     cursor.execute("DELETE FROM unpacked WHERE device = ? AND hour = ? AND mark = ?", (number, packed.hour, mark_))
 
 
+def unmark(cursor: sqlite3.Cursor, hour: Unpacked) -> None:
+    """This hour needs no packing, if its mark is still the same."""
+    of_device = "(SELECT number FROM device WHERE device_id = ?)"
+    row = (signed(hour.device_id), hour.hour, hour.mark)
+    cursor.execute(f"DELETE FROM unpacked WHERE device = {of_device} AND hour = ? AND mark = ?", row)
+
+
 def put(cursor: sqlite3.Cursor, device: int, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
     """Chunks by hour or summaries by day; ``device`` is the row's number."""
     column = {"chunk": "hour", "summary": "day"}[table]
@@ -69,7 +76,10 @@ def summaries(cursor: sqlite3.Cursor, device_id: int, from_day: int, to_day: int
 
 def forget(cursor: sqlite3.Cursor, device_id: int, log_before_us: int, packed_before_day: int) -> None:
     """Packed rows of the log, old chunks and summaries."""
-    number = number_of(cursor, device_id)
+    found = cursor.execute("SELECT number FROM device WHERE device_id = ?", (signed(device_id),)).fetchone()
+    if found is None:
+        return
+    (number,) = found
     cursor.execute(_FORGET_LOG, (number, log_before_us))
     cursor.execute("DELETE FROM chunk WHERE device = ? AND hour < ?", (number, packed_before_day * HOURS_A_DAY))
     cursor.execute("DELETE FROM summary WHERE device = ? AND day < ?", (number, packed_before_day))

@@ -275,6 +275,9 @@ class CassandraStore(SmallTables):
         yield self._history.save_packed(packed, stamp, keep_seconds, self._now_us())
         yield self._local.packed(packed, mark, self._now_us())
 
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        return self._local.unmark(hour)
+
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         return self._when_open(self._history.packed, CHUNK, device_id, from_hour, to_hour, limit)
 
