@@ -118,6 +118,25 @@ class PackedContract(StoreCase):
         self.assertEqual(await store.unpacked(*ALL), [])
         self.assertEqual((await store.chunks(DEVICE, *ALL), await store.summaries(DEVICE, *ALL)), ([], []))
 
+    async def test_what_a_removed_device_has_left_goes(self):
+        """In steps, and there is an end; what others have stays, also those that have its id or are added later."""
+        store = await self.with_report(49, 50, 50, 51)
+        for mark in (await store.unpacked(*ALL))[:2]:
+            await store.save_packed(packed(mark.hour), mark.mark)
+        await store.remove_device(DEVICE)
+        for device_id, name in ((OTHER, "other"), (DEVICE, "again")):
+            await store.save_device(device(device_id, name))
+            await store.append(batch_of(report(1, device_id=device_id, time_us=49 * HOUR_US)))
+            await store.save_packed(packed(49, device_id=device_id), 0)
+        steps = 0
+        while await store.forget_removed(2):
+            steps += 1
+            self.assertLess(steps, 9)
+        for device_id in (OTHER, DEVICE):
+            self.assertEqual([one.time_us for one in await self.history(store, device_id)], [49 * HOUR_US])
+            self.assertEqual(await store.chunks(device_id, *ALL), [(49, b"chunk")])
+            self.assertEqual(await store.summaries(device_id, *ALL), [(2, b"day")])
+
     async def test_nothing_is_forgotten_before_it_is_packed(self):
         """Whatever the time that is named: an hour with a mark keeps its log."""
         store = await self.with_report(49, 50)

@@ -62,7 +62,7 @@ class Rig:
             self.clock,
             lambda: self.now_hour * HOUR_US + HOUR_US // 2,
             lambda kind, text: self.alarms.append(text),
-            PackerTimes(pause=0, **times),
+            PackerTimes(**{"pause": 0} | times),
         )
         self.history = History(self.store)
         self.number = 0
@@ -348,6 +348,21 @@ class Packing(SynchronousTestCase):
         self.assertEqual(len(rig.log()), 2)
         days = rig.store.summaries(DEVICE, 0, 1 << 40).result
         self.assertEqual([day for day, _ in days], [HOUR // HOURS_A_DAY + day for day in range(10, 20)])
+
+    def test_what_removed_devices_have_left_goes_daily(self):
+        """In steps, with pauses between them, until there is no more; the next day again."""
+        rig = Rig(pause=1)
+        answers = [True, True, False, True, False]
+        rig.store.forget_removed = lambda: succeed(answers.pop(0))
+        rig.packer.start()
+        rig.clock.pump([1] * 2)
+        self.assertEqual(len(answers), 3)
+        rig.clock.pump([1] * 70)
+        self.assertEqual(len(answers), 2)
+        rig.now_hour += HOURS_A_DAY
+        rig.clock.pump([1] * 70)
+        self.assertEqual(answers, [])
+        rig.packer.stop()
 
     def test_the_day_on_which_history_ends(self):
         """At noon it begins with a whole day, in every layer: as it was read, in chunks, and summed up."""

@@ -181,6 +181,8 @@ class Packer:
             end_us = 0 if keep_seconds is None else now_us - keep_seconds * 1_000_000
             yield self._store.forget(device_id, now_us - round(self._times.log * 1e6), max(0, end_us) // _DAY_US)
             yield deferLater(self._clock, self._times.pause)
+        while (yield self._store.forget_removed()):
+            yield deferLater(self._clock, self._times.pause)
         self._forgotten_day = today
 
     def _note(self, marked: list[Unpacked]) -> None:

@@ -106,6 +106,12 @@ class Store(Protocol):
         whole days, so that a day's summary never tells of hours whose chunks are gone.
         """
 
+    def forget_removed(self, limit: int = 1000) -> Deferred[bool]:
+        """Drop about ``limit`` rows of history that devices left behind which were removed; whether there may be more.
+
+        For stores that would keep them for ever: in small steps, as this may be years of history.
+        """
+
     # -- devices and what belongs to them
 
     def save_device(self, record: DeviceRecord) -> Deferred[None]:
@@ -114,7 +120,8 @@ class Store(Protocol):
     def remove_device(self, device_id: int) -> Deferred[None]:
         """Forget the device with its credentials, nonces, plans, commands, cursor and latest values.
 
-        Its history can no longer be asked for: a later device of the same id starts clean. Events and the audit
+        Its history can no longer be asked for, and goes with ``forget_removed`` or when its time is over: a later
+        device of the same id starts clean. Events and the audit
         trail stay. An unknown device is no error.
         """
 

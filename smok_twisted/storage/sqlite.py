@@ -193,6 +193,14 @@ class SqliteStore(Writable):
     def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
         return self._write(packed_history.forget, device_id, log_before_us, packed_before_day)
 
+    @inlineCallbacks
+    def forget_removed(self, limit: int = 1000) -> Generator[Deferred[Any], Any, bool]:
+        """What is to go is looked for where nobody waits for it."""
+        left = yield self._read(packed_history.left_behind)
+        if left is not None:
+            yield self._write(packed_history.forget_some, left, limit)
+        return left is not None
+
     def adopt(self, device_id: int, part: Adopted) -> Deferred[None]:
         try:
             rows = history.encoded_reports(part.reports)
