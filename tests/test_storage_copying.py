@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -150,6 +151,19 @@ class Copying(CopyingCase):
                 await Copy(source, snapshot, target, there).run()
             self.assertIn(word, str(raised.exception))
             self.assertEqual(await target.open(), there)
+
+    async def test_everything_is_counted_one_by_one(self):
+        """Each register map, secret, plan, latest value and mark; not each device that has any."""
+        source, snapshot = await self.source()
+        counts = {kind: text.split()[0] for kind, text in (await digest(source, snapshot)).items()}
+        wanted = {"models": "1", "devices": "2", "plans": "1", "credentials": "2", "nonces": "1", "cursors": "1"}
+        wanted |= {"latest": "1", "marks": "39", "commands": "4"}
+        self.assertEqual({kind: counts[kind] for kind in wanted}, wanted)
+        empty, nothing = await self.opened(MemoryStore())
+        self.assertEqual(await digest(empty, nothing), {})
+        for number in range(4):
+            await empty.save_model(replace(MODEL, version=f"v{number}"))
+        self.assertEqual((await digest(empty, await empty.open()))["models"].split()[0], "4")
 
     async def test_a_difference_is_seen(self):
         """In each kind of history."""
