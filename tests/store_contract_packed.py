@@ -74,6 +74,24 @@ class PackedContract(StoreCase):
         await store.append(batch_of(report(9, time_us=49 * HOUR_US + 9)))
         self.assertEqual([one.hour for one in await store.unpacked(*ALL)], [49])
 
+    async def test_an_hour_with_nothing_to_pack(self):
+        """It loses its mark, unless something has come meanwhile; of a device that is gone there is none."""
+        store = await self.with_report(49)
+        [mark] = await store.unpacked(*ALL)
+        await store.append(batch_of(report(9, time_us=49 * HOUR_US + 9)))
+        await store.unmark(mark)
+        [mark] = await store.unpacked(*ALL)
+        await store.unmark(mark._replace(device_id=OTHER))
+        self.assertEqual(await store.unpacked(*ALL), [mark])
+        await store.unmark(mark)
+        await store.unmark(mark)
+        self.assertEqual(await store.unpacked(*ALL), [])
+
+    async def test_an_unknown_device_has_nothing_to_forget(self):
+        """It may have been removed a moment ago."""
+        store = await self.with_device()
+        await store.forget(OTHER, ALL_TIME[1], 9)
+
     async def test_chunks_and_summaries_of_a_range(self):
         """In order, half-open, no more than asked for, of one device only."""
         store = await self.with_device(device(OTHER, "other"))
@@ -99,6 +117,25 @@ class PackedContract(StoreCase):
         await store.save_device(device())
         self.assertEqual(await store.unpacked(*ALL), [])
         self.assertEqual((await store.chunks(DEVICE, *ALL), await store.summaries(DEVICE, *ALL)), ([], []))
+
+    async def test_what_a_removed_device_has_left_goes(self):
+        """In steps, and there is an end; what others have stays, also those that have its id or are added later."""
+        store = await self.with_report(49, 50, 50, 51)
+        for mark in (await store.unpacked(*ALL))[:2]:
+            await store.save_packed(packed(mark.hour), mark.mark)
+        await store.remove_device(DEVICE)
+        for device_id, name in ((OTHER, "other"), (DEVICE, "again")):
+            await store.save_device(device(device_id, name))
+            await store.append(batch_of(report(1, device_id=device_id, time_us=49 * HOUR_US)))
+            await store.save_packed(packed(49, device_id=device_id), 0)
+        steps = 0
+        while await store.forget_removed(2):
+            steps += 1
+            self.assertLess(steps, 9)
+        for device_id in (OTHER, DEVICE):
+            self.assertEqual([one.time_us for one in await self.history(store, device_id)], [49 * HOUR_US])
+            self.assertEqual(await store.chunks(device_id, *ALL), [(49, b"chunk")])
+            self.assertEqual(await store.summaries(device_id, *ALL), [(2, b"day")])
 
     async def test_nothing_is_forgotten_before_it_is_packed(self):
         """Whatever the time that is named: an hour with a mark keeps its log."""

@@ -92,7 +92,7 @@ class Rest(CassandraCopyingCase):
         part = Adopted(chunks=tuple((hour, b"x") for hour in hours), summaries=((98, b"y"),), keep_seconds=10 * day)
         await store.adopt(DEVICE, part)
         left = dict(self.cql("SELECT hour, TTL(octets) FROM chunk"))
-        wanted = dict(zip(hours, (day, 8 * day + 3600, 9 * day + 3600), strict=True))
+        wanted = dict(zip(hours, (day, 9 * day, 10 * day), strict=True))
         self.assertEqual({hour: round(left[hour] / 600) * 600 for hour in hours}, wanted)
         [(_, seconds)] = self.cql("SELECT day, TTL(octets) FROM summary")
         self.assertEqual(round(seconds / 600) * 600, 9 * day)

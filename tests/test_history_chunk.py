@@ -84,6 +84,11 @@ class RoundTrip(SynchronousTestCase):
             with self.assertRaisesRegex(StorageError, "cannot be packed"):
                 encode([report(number, BlockReport(0, (word,))) for number, word in enumerate(words)])
 
+    def test_an_hour_without_reports(self):
+        """It is refused in words."""
+        with self.assertRaisesRegex(StorageError, "an hour without reports cannot be packed"):
+            encode([])
+
 
 class Layout(SynchronousTestCase):
     """Old chunks must stay readable: seven years are written in this form."""

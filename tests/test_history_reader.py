@@ -35,9 +35,10 @@ class Fleet:
 
     def __init__(self, keep_seconds=None):
         self.kept = keep_seconds
+        self.devices = [DEVICE]
 
     def device_ids(self):
-        return [DEVICE]
+        return self.devices
 
     def views(self, device_id):
         return VIEWS
@@ -61,7 +62,7 @@ class Rig:
             self.clock,
             lambda: self.now_hour * HOUR_US + HOUR_US // 2,
             lambda kind, text: self.alarms.append(text),
-            PackerTimes(pause=0, **times),
+            PackerTimes(**{"pause": 0} | times),
         )
         self.history = History(self.store)
         self.number = 0
@@ -145,7 +146,11 @@ class AnyLayer(SynchronousTestCase):
         if data.draw(st.booleans(), "packed again"):
             rig.pack()
         if data.draw(st.booleans(), "forgotten"):
-            rig.store.forget(DEVICE, 1 << 62, 0)
+            first_day = data.draw(st.sampled_from([0, HOUR // HOURS_A_DAY + 1]), "first day")
+            rig.store.forget(DEVICE, 1 << 62, first_day)
+            marked = {one.hour for one in rig.store.unpacked(0, 1 << 40).result}
+            first_us = first_day * HOURS_A_DAY * HOUR_US
+            reports = [one for one in reports if one.time_us >= first_us or one.time_us // HOUR_US in marked]
         for name in data.draw(st.sets(st.sampled_from(sorted(NOW)), min_size=2), "points"):
             point = NOW[name]
             from_us, to_us = data.draw(spans | whole_hours, "span")
@@ -288,6 +293,61 @@ class Packing(SynchronousTestCase):
         rig.store.forget(DEVICE, 1 << 62, 0)
         self.assertEqual(len(rig.log()), 1)
 
+    def test_a_device_that_is_removed_while_it_is_packed(self):
+        """Its marks were read before: nothing is left to pack, and nobody is woken for it."""
+        for is_late in (False, True):
+            rig = Rig()
+            rig.add([report(60 * hour) for hour in range(9)])
+            read, reads = rig.store.reports, []
+
+            def reports(*arguments, rig=rig, read=read, reads=reads, is_late=is_late):
+                reads.append(arguments)
+                if len(reads) == 4:
+                    rig.store.remove_device(DEVICE)
+                    rig.fleet.devices = [DEVICE] if is_late else []  # is_late: the fleet has not heard of it
+                return read(*arguments)
+
+            rig.store.reports = reports
+            rig.pack()
+            self.assertEqual((rig.packer.packed, rig.alarms), (3, []))
+            self.assertEqual(len(reads), 9 if is_late else 4)
+
+    def test_a_device_that_is_removed_while_its_chunk_is_written(self):
+        """The store does not take it any more, which is as it should be."""
+        rig = Rig()
+        rig.add([report(5)])
+        save = rig.store.save_packed
+
+        def late(*arguments):
+            rig.store.remove_device(DEVICE)
+            rig.fleet.devices = []
+            return save(*arguments)
+
+        rig.store.save_packed = late
+        rig.pack()
+        self.assertEqual((rig.packer.packed, rig.alarms), (0, []))
+
+    def test_an_hour_with_nothing_in_it(self):
+        """Such as a new machine marks that knows only the days: it is done with, without a chunk."""
+        rig = Rig()
+        rig.add([report(5)])
+        rig.store.data.devices[DEVICE].unpacked[HOUR + 1] = 1
+        rig.pack()
+        self.assertEqual((rig.packer.packed, rig.alarms), (1, []))
+        self.assertEqual(rig.store.unpacked(0, 1 << 40).result, [])
+        self.assertEqual([hour for hour, _ in rig.store.chunks(DEVICE, 0, 1 << 40).result], [HOUR])
+
+    def test_the_end_of_history_does_not_wait_for_a_device_that_is_removed(self):
+        """The others have theirs cut the same day."""
+        rig = Rig(now_hour=HOUR + 24 * 20)
+        rig.add([report(24 * 60 * day) for day in range(20)])
+        rig.fleet.kept = 10 * 86_400
+        rig.fleet.devices = [DEVICE + 1, DEVICE]
+        rig.packer.start()
+        rig.clock.pump([0] * 200)
+        rig.packer.stop()
+        self.assertEqual(len(rig.reports(0, 1 << 60)), 10)
+
     def test_a_mark_that_is_old_is_an_alarm(self):
         """A packer that lags is told of before anything is lost."""
         rig = Rig(lag=100)
@@ -313,6 +373,35 @@ class Packing(SynchronousTestCase):
         self.assertEqual(len(rig.log()), 2)
         days = rig.store.summaries(DEVICE, 0, 1 << 40).result
         self.assertEqual([day for day, _ in days], [HOUR // HOURS_A_DAY + day for day in range(10, 20)])
+
+    def test_what_removed_devices_have_left_goes_daily(self):
+        """In steps, with pauses between them, until there is no more; the next day again."""
+        rig = Rig(pause=1)
+        answers = [True, True, False, True, False]
+        rig.store.forget_removed = lambda: succeed(answers.pop(0))
+        rig.packer.start()
+        rig.clock.pump([1] * 2)
+        self.assertEqual(len(answers), 3)
+        rig.clock.pump([1] * 70)
+        self.assertEqual(len(answers), 2)
+        rig.now_hour += HOURS_A_DAY
+        rig.clock.pump([1] * 70)
+        self.assertEqual(answers, [])
+        rig.packer.stop()
+
+    def test_the_day_on_which_history_ends(self):
+        """At noon it begins with a whole day, in every layer: as it was read, in chunks, and summed up."""
+        rig = Rig(now_hour=HOUR + 24 * 20 + 5)
+        rig.add([report(60 * hour) for hour in range(24 * 20)])
+        rig.fleet.kept = 10 * 86_400
+        rig.packer.start()
+        rig.clock.pump([0] * 1000)
+        rig.packer.stop()
+        first_hour = (HOUR // HOURS_A_DAY + 10) * HOURS_A_DAY
+        by_step = [rig.series(Question(NOW["mode"], START_US, START_US + 400 * HOUR_US, step)) for step in (1800, 3600)]
+        begins = [rig.reports(0, 1 << 60)[0].time_us, rig.store.chunks(DEVICE, 0, 1 << 40).result[0][0] * HOUR_US]
+        begins += [series.time_us[0] for series in by_step]
+        self.assertEqual(begins, [first_hour * HOUR_US] * 4)
 
     def test_goes_on_after_a_failure(self):
         """A store that is away for a while is asked again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -48,7 +49,7 @@ async def fill(store, reports=2499, entries=1205):
     for hour in (0, 1, reports // 80):
         [mark] = await store.unpacked(hour, hour + 1, device_id=DEVICE)
         await store.save_packed(PackedHour(DEVICE, hour, b"chunk %d" % hour, b"day of %d" % hour), mark.mark)
-    await store.forget(DEVICE, 2 * HOUR_US, 1)
+    await store.forget(DEVICE, 2 * HOUR_US, 0)
     await store.save_command(command())
     await store.save_command(command("c0", state="confirmed", idempotency_key="k", body={"value": 1.5}))
     await store.save_command(command("other", OTHER, requested_us=11))
@@ -95,7 +96,7 @@ class CopyingCase(TestCase):
         ours, theirs = await digest(source, snapshot), await digest(target, again)
         self.assertEqual(ours, theirs)
         counts = {kind: text.split()[0] for kind, text in ours.items()}
-        wanted = {"reports": "2380", "chunks": "2", "summaries": "2", "audit": "1205", "events": "2", "settings": "1"}
+        wanted = {"reports": "2380", "chunks": "3", "summaries": "2", "audit": "1205", "events": "2", "settings": "1"}
         self.assertEqual({kind: counts[kind] for kind in wanted}, wanted)
         for name in ("audit", "events"):
             self.assertEqual(await getattr(source, name)(2000), await getattr(target, name)(2000))
@@ -150,6 +151,19 @@ class Copying(CopyingCase):
                 await Copy(source, snapshot, target, there).run()
             self.assertIn(word, str(raised.exception))
             self.assertEqual(await target.open(), there)
+
+    async def test_everything_is_counted_one_by_one(self):
+        """Each register map, secret, plan, latest value and mark; not each device that has any."""
+        source, snapshot = await self.source()
+        counts = {kind: text.split()[0] for kind, text in (await digest(source, snapshot)).items()}
+        wanted = {"models": "1", "devices": "2", "plans": "1", "credentials": "2", "nonces": "1", "cursors": "1"}
+        wanted |= {"latest": "1", "marks": "39", "commands": "4"}
+        self.assertEqual({kind: counts[kind] for kind in wanted}, wanted)
+        empty, nothing = await self.opened(MemoryStore())
+        self.assertEqual(await digest(empty, nothing), {})
+        for number in range(4):
+            await empty.save_model(replace(MODEL, version=f"v{number}"))
+        self.assertEqual((await digest(empty, await empty.open()))["models"].split()[0], "4")
 
     async def test_a_difference_is_seen(self):
         """In each kind of history."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from smok_twisted.readings import BlockReport, Report
 from smok_twisted.storage import sqlite_history
 from smok_twisted.storage.database import schema
 from smok_twisted.storage.memory import MemoryStore
-from smok_twisted.storage.records import Batch
+from smok_twisted.storage.records import HOUR_US, Batch, PackedHour
 from smok_twisted.storage.sqlite import SqliteStore
 from smok_twisted.storage.sqlite_registry import save_device, signed, unsigned
 
@@ -96,6 +97,43 @@ class AnotherConnection(OnFile):
         release.set()
         await slow
         self.assertEqual(await store.reports(DEVICE, *ALL_TIME), [])
+
+
+class Removed(OnFile):
+    """What a removed device has left in the file."""
+
+    TABLES = ("report", "chunk", "summary")
+
+    def rows(self):
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in self.TABLES]
+
+    async def test_goes_in_small_steps(self):
+        """All of it, never more at once than was asked for; with the id registered anew or not."""
+        store = await self.open_store()
+        for number in range(9):
+            await store.save_device(device(number, f"d{number}"))
+            for hour in range(number):
+                await store.append(batch_of(report(hour, device_id=number, time_us=hour * HOUR_US)))
+                await store.save_packed(PackedHour(number, 24 * hour, b"chunk", b"day"), None)
+        for number in (2, 5, 8):
+            await store.remove_device(number)
+        await store.save_device(device(5, "again"))
+        left = [self.rows()]
+        while await store.forget_removed(4):
+            left.append(self.rows())
+        self.assertEqual((left[0], left[-1]), ([36] * 3, [1 + 3 + 4 + 6 + 7] * 3))
+        steps = [sum(before) - sum(after) for before, after in pairwise(left)]
+        self.assertEqual(steps, [2, 4, 1, 4, 4] * 3)
+
+    async def test_rows_of_one_moment(self):
+        """They go together, so that every step gets on."""
+        store = await self.open_store()
+        await store.save_device(device())
+        await store.append(batch_of(*(report(1, round_, time_us=5) for round_ in range(9))))
+        await store.remove_device(DEVICE)
+        self.assertEqual([await store.forget_removed(4) for _ in range(2)], [True, False])
+        self.assertEqual(self.rows(), [0, 0, 0])
 
 
 class Refusals(OnFile):

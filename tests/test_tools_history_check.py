@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.history import summary
+from smok_twisted.history.chunk import Chunk
 from smok_twisted.history.packing import packed
 from smok_twisted.modbus.maps import parse_map
 from smok_twisted.readings import BlockReport, Report
@@ -26,6 +27,15 @@ from .tools_rig import run_here
 VIEWS = {1: view()}
 HOURS = 30  # from the eleventh hour of a day, to the next day
 NAME = "plant-1 (0x0000000000000007)"
+
+
+def flipped(block):
+    """One bit of every word."""
+    return block._replace(words=tuple(word ^ 1 for word in block.words))
+
+
+def later(one, us):
+    return one._replace(time_us=one.time_us + us)
 
 
 class HistoryCase(SynchronousTestCase):
@@ -87,10 +97,10 @@ class HistoryCase(SynchronousTestCase):
         self.assertEqual((ran.code, ran.err), (code, ""))
         return ran.out
 
-    def assert_good(self):
+    def assert_good(self, days=2):
         code, lines = self.check()
         self.assertEqual((code, len(lines)), (0, 1), lines)
-        self.assertIn("2 days of packed history as the log says", lines[0])
+        self.assertIn(f"{days} days of packed history as the log says", lines[0])
 
     def assert_damaged(self, *texts):
         code, lines = self.check()
@@ -135,6 +145,47 @@ class Check(HistoryCase):
         self.assert_damaged("T13:00:00.000Z: 1 reports of the log are not in its chunk")
         self.heals(hours=1)
 
+    def test_a_chunk_that_says_something_else(self):
+        """It decodes, and so does a summary of it: the log tells that its words, plans or flags are others."""
+        for change in (
+            lambda one: one._replace(blocks=tuple(map(flipped, one.blocks))),
+            lambda one: one._replace(blocks=one.blocks[1:]),
+            lambda one: one._replace(flags=one.flags ^ 1),
+            lambda one: one._replace(plan=2),
+        ):
+            self.change(lambda cursor, change=change: self.spoil_chunk(cursor, change))
+            last = self.assert_damaged("2024-11-14T13:00:00.000Z: 6 reports of its chunk differ from the log")
+            self.assertEqual(last, "1 damages; `smok db repack` puts 1 of them right")
+            self.heals(hours=1)
+
+    def test_a_chunk_with_other_times(self):
+        """They are other reports then; as the log has all of them, the chunk goes."""
+        for shift_us in (-1000, -599_000_000):
+            self.change(lambda cursor, us=shift_us: self.spoil_chunk(cursor, lambda one: later(one, us)))
+            self.assert_damaged("T13:00:00.000Z: 6 reports of the log are not in its chunk")
+            self.heals(hours=1)
+
+    def test_a_chunk_of_which_the_log_has_a_part(self):
+        """What only the chunk has stays; the rest comes from the log again."""
+        self.sql("DELETE FROM report WHERE batch IN (SELECT batch FROM report WHERE time_us / ? = ? LIMIT 2)",
+                 HOUR_US, HOUR + 3)  # fmt: skip
+        self.change(lambda cursor: self.spoil_chunk(cursor, lambda one: one._replace(flags=1)))
+        self.assert_damaged("T13:00:00.000Z: 4 reports of its chunk differ from the log")
+        self.heals(hours=1)
+        self.assertEqual([one.flags for one in self.packed_reports(HOUR + 3)], [1, 1, 0, 0, 0, 0])
+
+    def packed_reports(self, hour):
+        ((_, octets),) = self.change(lambda cursor: sqlite_packed.chunks(cursor, DEVICE, hour, hour + 1, 1))
+        return Chunk(octets).reports(DEVICE)
+
+    def spoil_chunk(self, cursor, change):
+        """With the summary that belongs to it."""
+        hour = HOUR + 3
+        ((_, octets),) = sqlite_packed.chunks(cursor, DEVICE, hour, hour + 1, 1)
+        ((_, day),) = sqlite_packed.summaries(cursor, DEVICE, hour // 24, hour // 24 + 1, 1)
+        spoiled = list(map(change, Chunk(octets).reports(DEVICE)))
+        sqlite_packed.save(cursor, packed(Unpacked(DEVICE, hour, 1), spoiled, None, day, VIEWS), 1)
+
     def add_unmarked(self, cursor):
         (one,) = reports(cursor, DEVICE, (HOUR + 3) * HOUR_US, (HOUR + 4) * HOUR_US, 1, None)
         late = one._replace(time_us=one.time_us + 7000, batch=10_000)
@@ -143,11 +194,20 @@ class Check(HistoryCase):
 
     def test_an_hour_without_a_chunk(self):
         self.sql("DELETE FROM chunk WHERE hour = ?", HOUR + 3)
-        self.assert_damaged(
-            "6 reports of the log are not in its chunk",
-            "the day's summary does not say what the hour's chunk says",
+        self.assert_damaged("2024-11-14T13:00:00.000Z: its chunk is missing, the log has 6 reports")
+        self.repack()
+        self.assert_good()  # it waits to be packed
+        self.change(self.pack)
+        self.assert_good()
+
+    def test_an_hour_that_only_a_summary_knows(self):
+        """There is nothing left to pack it from."""
+        self.sql("DELETE FROM report")
+        self.sql("DELETE FROM chunk WHERE hour = ?", HOUR + 3)
+        last = self.assert_damaged(
+            "T13:00:00.000Z: its chunk is missing, and so is the log; the day's summary tells of it"
         )
-        self.heals(hours=1)
+        self.assertEqual(last, "1 damages; `smok db repack` puts 0 of them right")
 
     def test_a_summary_that_says_something_else(self):
         for change in (
@@ -175,9 +235,12 @@ class Check(HistoryCase):
         self.heals(hours=14)
 
     def test_retention_is_no_damage(self):
-        """A day whose first hours have been forgotten keeps their summary."""
-        self.change(lambda cursor: sqlite_packed.forget(cursor, DEVICE, (HOUR + 40) * HOUR_US, HOUR + 5))
-        self.assert_good()
+        """A day goes with all that is known of it."""
+        self.change(lambda cursor: sqlite_packed.forget(cursor, DEVICE, (HOUR + 40) * HOUR_US, HOUR // 24 + 1))
+        self.assert_good(days=1)
+        self.sql("DELETE FROM summary")
+        self.sql("DELETE FROM chunk WHERE hour = (SELECT min(hour) FROM chunk)")
+        self.assertEqual(self.check()[0], 1)
 
     def test_what_cannot_be_put_right_is_left_alone_and_told(self):
         """A chunk that is gone for good is still there for whoever can read something out of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from .registry import Registry
 from .values import PlanView
@@ -16,8 +16,8 @@ class Retention:
         self._default_seconds = default_seconds
         self._by_model = by_model
 
-    def device_ids(self) -> Iterable[int]:
-        """Of all devices."""
+    def device_ids(self) -> Collection[int]:
+        """Of all devices; it changes with them."""
         return self._devices.keys()
 
     def views(self, device_id: int) -> Mapping[int, PlanView]:

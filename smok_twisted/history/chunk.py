@@ -62,8 +62,10 @@ class BlockColumn(NamedTuple):
 
 
 def encode(reports: Iterable[Report]) -> bytes:
-    """``reports`` (of one device, at least one) in the order of their places. Raises StorageError for bad words."""
+    """``reports`` (of one device) in the order of their places. Raises StorageError for none, and for bad words."""
     rows = sorted(reports, key=place_of)
+    if not rows:
+        raise StorageError("an hour without reports cannot be packed")
     groups, odd = _grouped(rows)
     try:
         body = _times(rows, len(groups), len(odd)) + _about(rows, groups) + _words(groups)

@@ -6,7 +6,7 @@ note storage, "Two layers of history").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,8 +43,8 @@ class PackerTimes:
 class Fleet(Protocol):
     """What the packer asks of the devices."""
 
-    def device_ids(self) -> Iterable[int]:
-        """All of them."""
+    def device_ids(self) -> Collection[int]:
+        """All of them, as of now."""
 
     def views(self, device_id: int) -> Mapping[int, PlanView]:
         """The plans of a device, by number; none of a device that is not there."""
@@ -121,6 +121,8 @@ class Packer:
                 return
             for one in fresh:
                 tried.add(one[:2])
+                if self._is_gone(one.device_id):
+                    continue
                 yield self._try(one)
                 yield deferLater(self._clock, self._times.pause)
 
@@ -131,14 +133,23 @@ class Packer:
         except (CancelledError, StorageAway):
             raise
         except Exception as problem:
+            if self._is_gone(one.device_id):
+                return
             self._tell(f"hour {one.hour} of device 0x{one.device_id:016x} cannot be packed: {problem}")
+
+    def _is_gone(self, device_id: int) -> bool:
+        """Whether the device was removed, perhaps since its marks were read: nothing of it is to be packed."""
+        return device_id not in self._fleet.device_ids()
 
     @inlineCallbacks
     def pack(self, one: Unpacked) -> Generator[Deferred[Any], Any, None]:
-        """One hour. Raises StorageError."""
+        """One hour, unless there is nothing in it. Raises StorageError."""
         day = one.hour // HOURS_A_DAY
         log = yield self._of_log(one)
         chunks = yield self._store.chunks(one.device_id, one.hour, one.hour + 1)
+        if not log and not chunks:
+            yield self._store.unmark(one)
+            return
         days = yield self._store.summaries(one.device_id, day, day + 1)
         views = self._fleet.views(one.device_id)
         small = packed(one, log, _first(chunks), _first(days), views)
@@ -164,9 +175,13 @@ class Packer:
         if today == self._forgotten_day:
             return
         for device_id in list(self._fleet.device_ids()):
+            if self._is_gone(device_id):
+                continue
             keep_seconds = self._fleet.keep_seconds(device_id)
             end_us = 0 if keep_seconds is None else now_us - keep_seconds * 1_000_000
-            yield self._store.forget(device_id, now_us - round(self._times.log * 1e6), max(0, end_us) // HOUR_US)
+            yield self._store.forget(device_id, now_us - round(self._times.log * 1e6), max(0, end_us) // _DAY_US)
+            yield deferLater(self._clock, self._times.pause)
+        while (yield self._store.forget_removed()):
             yield deferLater(self._clock, self._times.pause)
         self._forgotten_day = today
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -165,16 +165,20 @@ async def rested(store: Readable, snapshot: Snapshot) -> Snapshot:
 
 
 async def digest(store: Readable, snapshot: Snapshot, progress: Progress = lambda what, count: None) -> dict[str, str]:
-    """Kind -> count and checksum of all that a store holds; of two stores with the same contents it is the same."""
+    """Kind -> count and checksum of all that a store holds; of two stores with the same contents it is the same.
+
+    A kind of which there is nothing is left out.
+    """
     sums: dict[str, _Sum] = {}
     add = lambda kind, item: sums.setdefault(kind, _Sum()).add(item)  # noqa: E731
-    add("models", [(one.name, one.version, one.text, one.created_us) for one in snapshot.models])
+    for model in snapshot.models:
+        add("models", model)
     for device_id, record in snapshot.devices.items():
         add("devices", record)
-        for kind in ("plans", "credentials", "nonces", "cursors", "latest"):
-            found = getattr(snapshot, kind).get(device_id)
-            add(kind, sorted(found.items()) if isinstance(found, dict) else found)
-        add("marks", sorted(one.hour for one in await store.unpacked(*_ALL_HOURS, limit=1 << 31, device_id=device_id)))
+        for kind, item in _entries(snapshot, device_id):
+            add(kind, (device_id, item))
+        for mark in sorted(await store.unpacked(*_ALL_HOURS, limit=1 << 31, device_id=device_id)):
+            add("marks", mark[:2])  # the marks themselves are each store's own
         for command in await store.commands(device_id, _COMMANDS_AT_MOST):
             add("commands", command)
         async for reports in _reports(store, device_id):
@@ -193,6 +197,16 @@ async def digest(store: Readable, snapshot: Snapshot, progress: Progress = lambd
     for setting in sorted((await store.settings()).items()):
         add("settings", setting)
     return {kind: str(one) for kind, one in sums.items()}
+
+
+def _entries(snapshot: Snapshot, device_id: int) -> Iterator[tuple[str, Any]]:
+    """What a snapshot has of a device, each thing for itself, by kind."""
+    for kind in ("plans", "credentials", "latest"):
+        for item in sorted(getattr(snapshot, kind).get(device_id, {}).items()):
+            yield kind, item
+    for kind in ("nonces", "cursors"):
+        if device_id in getattr(snapshot, kind):
+            yield kind, getattr(snapshot, kind)[device_id]
 
 
 class _Sum:

@@ -86,9 +86,12 @@ class Store(Protocol):
     def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
         """Put or replace the hour's chunk and its day's summary; the hour needs no packing any more.
 
-        It does if its mark is no longer ``mark``: reports have come since that was read. ``keep_seconds`` is for stores
-        that must know beforehand when history ends; the others are told by ``forget``.
+        It does if its mark is no longer ``mark``: reports have come since that was read. ``keep_seconds``, counted
+        from the end of the day, is for stores that must know beforehand when history ends; ``forget`` tells the others.
         """
+
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        """There is nothing to pack in this hour, so it needs no packing; it does if its mark is another one by now."""
 
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         """(hour, chunk) with ``from_hour <= hour < to_hour``, in order of hours, at most ``limit``."""
@@ -96,10 +99,17 @@ class Store(Protocol):
     def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
         """(day, summary) with ``from_day <= day < to_day``, in order of days, at most ``limit``."""
 
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
-        """History has an end: drop packed reports of the log, and chunks and summaries, before these times.
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
+        """History has an end: drop packed reports of the log before a time, and chunks and summaries before a day.
 
-        Reports of an hour that needs packing stay; so does a summary with any hour that stays.
+        Reports of an hour that needs packing stay; an unknown device has nothing to forget. Packed history ends by
+        whole days, so that a day's summary never tells of hours whose chunks are gone.
+        """
+
+    def forget_removed(self, limit: int = 1000) -> Deferred[bool]:
+        """Drop about ``limit`` rows of history that devices left behind which were removed; whether there may be more.
+
+        For stores that would keep them for ever: in small steps, as this may be years of history.
         """
 
     # -- devices and what belongs to them
@@ -110,7 +120,8 @@ class Store(Protocol):
     def remove_device(self, device_id: int) -> Deferred[None]:
         """Forget the device with its credentials, nonces, plans, commands, cursor and latest values.
 
-        Its history can no longer be asked for: a later device of the same id starts clean. Events and the audit
+        Its history can no longer be asked for, and goes with ``forget_removed`` or when its time is over: a later
+        device of the same id starts clean. Events and the audit
         trail stay. An unknown device is no error.
         """
 

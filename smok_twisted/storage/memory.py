@@ -125,6 +125,12 @@ class MemoryStore(Writable):
             del device.unpacked[packed.hour]
 
     @_at_once
+    def unmark(self, hour: Unpacked) -> None:
+        device = self.data.devices.get(hour.device_id)
+        if device is not None and device.unpacked.get(hour.hour) == hour.mark:
+            device.unpacked.pop(hour.hour, None)
+
+    @_at_once
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Packed:
         device = self.data.devices.get(device_id)
         return _between(device.chunks, from_hour, to_hour, limit) if device else []
@@ -135,14 +141,20 @@ class MemoryStore(Writable):
         return _between(device.summaries, from_day, to_day, limit) if device else []
 
     @_at_once
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> None:
-        device = self._device(device_id)
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> None:
+        device = self.data.devices.get(device_id)
+        if device is None:
+            return
         device.reports = [
             one for one in device.reports if one.time_us >= log_before_us or one.time_us // HOUR_US in device.unpacked
         ]
-        device.chunks = {hour: octets for hour, octets in device.chunks.items() if hour >= packed_before_hour}
-        before_day = packed_before_hour // HOURS_A_DAY
-        device.summaries = {day: octets for day, octets in device.summaries.items() if day >= before_day}
+        before_hour = packed_before_day * HOURS_A_DAY
+        device.chunks = {hour: octets for hour, octets in device.chunks.items() if hour >= before_hour}
+        device.summaries = {day: octets for day, octets in device.summaries.items() if day >= packed_before_day}
+
+    @_at_once
+    def forget_removed(self, limit: int = 1000) -> bool:
+        return False  # it went with its device
 
     @_at_once
     def adopt(self, device_id: int, part: Adopted) -> None:

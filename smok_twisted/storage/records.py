@@ -122,7 +122,7 @@ class Adopted:
     unpacked: tuple[int, ...] = ()  #: hours that need packing
     cursor: Cursor | None = None
     latest: LatestByBlock = field(default_factory=dict)
-    keep_seconds: int | None = None  #: of chunks and summaries, from their own time on; as in ``Store.save_packed``
+    keep_seconds: int | None = None  #: of chunks and summaries, as in ``Store.save_packed``
 
 
 @dataclass(frozen=True, slots=True)

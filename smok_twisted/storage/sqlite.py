@@ -181,14 +181,25 @@ class SqliteStore(Writable):
     def save_packed(self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None) -> Deferred[None]:
         return self._write(packed_history.save, packed, mark)
 
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        return self._write(packed_history.unmark, hour)
+
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         return self._read(packed_history.chunks, device_id, from_hour, to_hour, limit)
 
     def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
         return self._read(packed_history.summaries, device_id, from_day, to_day, limit)
 
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
-        return self._write(packed_history.forget, device_id, log_before_us, packed_before_hour)
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
+        return self._write(packed_history.forget, device_id, log_before_us, packed_before_day)
+
+    @inlineCallbacks
+    def forget_removed(self, limit: int = 1000) -> Generator[Deferred[Any], Any, bool]:
+        """What is to go is looked for where nobody waits for it."""
+        left = yield self._read(packed_history.left_behind)
+        if left is not None:
+            yield self._write(packed_history.forget_some, left, limit)
+        return left is not None
 
     def adopt(self, device_id: int, part: Adopted) -> Deferred[None]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .records import HOURS_A_DAY, Packed, PackedHour, Unpacked
 from .sqlite_registry import number_of, signed, unsigned
@@ -24,6 +25,28 @@ ORDER BY {column} LIMIT ?"""
 _FORGET_LOG = """
 DELETE FROM report WHERE device = ? AND time_us < ?
     AND NOT EXISTS (SELECT 1 FROM unpacked WHERE device = report.device AND hour = time_us / 3600000000)"""
+
+#: Tables of history and what their rows of a device are ordered by.
+_HISTORY = {"report": "time_us", "chunk": "hour", "summary": "day"}
+
+#: The devices that have rows, one seek for each, until one is found that is not there.
+_SELECT_LEFT = """
+WITH RECURSIVE there (number) AS (
+    SELECT min(device) FROM {table}
+    UNION ALL SELECT (SELECT min(device) FROM {table} WHERE device > there.number) FROM there WHERE number IS NOT NULL
+)
+SELECT number FROM there WHERE number IS NOT NULL AND number NOT IN (SELECT number FROM device) LIMIT 1"""
+
+_FORGET_SOME = """
+DELETE FROM {table} WHERE device = :number AND {column} <= ifnull(
+    (SELECT {column} FROM {table} WHERE device = :number ORDER BY {column} LIMIT 1 OFFSET :limit - 1), {column})"""
+
+
+class Left(NamedTuple):
+    """Where a device that was removed has left something behind."""
+
+    table: str
+    number: int  #: of the device; no other will ever have it
 
 
 def mark(cursor: sqlite3.Cursor, device: int, hours: Iterable[int]) -> None:
@@ -48,6 +71,13 @@ def save(cursor: sqlite3.Cursor, packed: PackedHour, mark_: int | None) -> None:
     cursor.execute("DELETE FROM unpacked WHERE device = ? AND hour = ? AND mark = ?", (number, packed.hour, mark_))
 
 
+def unmark(cursor: sqlite3.Cursor, hour: Unpacked) -> None:
+    """This hour needs no packing, if its mark is still the same."""
+    of_device = "(SELECT number FROM device WHERE device_id = ?)"
+    row = (signed(hour.device_id), hour.hour, hour.mark)
+    cursor.execute(f"DELETE FROM unpacked WHERE device = {of_device} AND hour = ? AND mark = ?", row)
+
+
 def put(cursor: sqlite3.Cursor, device: int, table: str, rows: Iterable[tuple[int, bytes]]) -> None:
     """Chunks by hour or summaries by day; ``device`` is the row's number."""
     column = {"chunk": "hour", "summary": "day"}[table]
@@ -67,9 +97,27 @@ def summaries(cursor: sqlite3.Cursor, device_id: int, from_day: int, to_day: int
     return cursor.execute(query, (signed(device_id), from_day, to_day, limit)).fetchall()
 
 
-def forget(cursor: sqlite3.Cursor, device_id: int, log_before_us: int, packed_before_hour: int) -> None:
+def forget(cursor: sqlite3.Cursor, device_id: int, log_before_us: int, packed_before_day: int) -> None:
     """Packed rows of the log, old chunks and summaries."""
-    number = number_of(cursor, device_id)
+    found = cursor.execute("SELECT number FROM device WHERE device_id = ?", (signed(device_id),)).fetchone()
+    if found is None:
+        return
+    (number,) = found
     cursor.execute(_FORGET_LOG, (number, log_before_us))
-    cursor.execute("DELETE FROM chunk WHERE device = ? AND hour < ?", (number, packed_before_hour))
-    cursor.execute("DELETE FROM summary WHERE device = ? AND day < ?", (number, packed_before_hour // HOURS_A_DAY))
+    cursor.execute("DELETE FROM chunk WHERE device = ? AND hour < ?", (number, packed_before_day * HOURS_A_DAY))
+    cursor.execute("DELETE FROM summary WHERE device = ? AND day < ?", (number, packed_before_day))
+
+
+def left_behind(cursor: sqlite3.Cursor) -> Left | None:
+    """Some history of a device that was removed, if there is any."""
+    for table in _HISTORY:
+        found = cursor.execute(_SELECT_LEFT.format(table=table)).fetchone()
+        if found is not None:
+            return Left(table, *found)
+    return None
+
+
+def forget_some(cursor: sqlite3.Cursor, left: Left, limit: int) -> None:
+    """The oldest ``limit`` rows, and those of the same time as the last of them."""
+    statement = _FORGET_SOME.format(table=left.table, column=_HISTORY[left.table])
+    cursor.execute(statement, {"number": left.number, "limit": limit})

@@ -44,7 +44,7 @@ def save_device(cursor: sqlite3.Cursor, record: DeviceRecord) -> None:
 
 
 def remove_device(cursor: sqlite3.Cursor, device_id: int) -> None:
-    """Delete the row, which takes all that refers to it along; reports do not, they stay under a dead number."""
+    """Delete the row, which takes all that refers to it along; history stays a while (``left_behind``)."""
     cursor.execute("DELETE FROM device WHERE device_id = ?", (signed(device_id),))
 
 

@@ -64,7 +64,7 @@ def damages_in(cursor: sqlite3.Cursor, step: Step) -> Looked:
     looked = Looked()
     for looked.days, (record, day) in enumerate(todo, start=1):
         views = _views(plans.get(record.device_id, {}), maps)
-        found = damages_of(record.device_id, _packed_day(cursor, record.device_id, day), views, _first(cursor, record))
+        found = damages_of(record.device_id, _packed_day(cursor, record.device_id, day), views)
         looked.damages += [Found(record, day, one) for one in found]
         step(looked.days, len(todo))
     return looked
@@ -99,12 +99,6 @@ def _parsed(model: ModelRecord) -> RegisterMap:
 
 def _views(plans: Mapping[int, Plan], maps: Mapping[tuple[str, str], RegisterMap]) -> dict[int, PlanView]:
     return {number: PlanView(plan, maps[plan.model, plan.version]) for number, plan in plans.items()}
-
-
-def _first(cursor: sqlite3.Cursor, record: DeviceRecord) -> int:
-    """The first hour with a chunk; 0 if there is none."""
-    found = packed.chunks(cursor, record.device_id, 0, 1 << 40, 1)
-    return found[0][0] if found else 0
 
 
 def _packed_day(cursor: sqlite3.Cursor, device_id: int, day: int) -> PackedDay:

@@ -13,16 +13,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, inlineCallbacks
 
 from ...clock import WallClock
-from ..records import HOUR_US, HOURS_A_DAY, Adopted
+from ..records import HOURS_A_DAY, Adopted
 from .bridge import Unknown
 from .history import CassandraHistory, PackedRow
 from .local import LocalStore
-from .rows import CHUNK, SUMMARY, partitions_of
+from .rows import CHUNK, LEAST_SECONDS, SUMMARY, partitions_of, seconds_to_live
 
 #: So often something is written before it counts as not written.
 _TRIES = 5
-#: What is at its end already stays so long, so that it can be compared.
-_LEAST_SECONDS = 86_400
 
 
 class Adoption:
@@ -46,15 +44,10 @@ class Adoption:
         yield self._local.adopt(device_id, replace(part, reports=(), chunks=(), summaries=(), unpacked=()))
 
     def _packed_rows(self, part: Adopted) -> Iterable[PackedRow]:
-        for table, hours, rows in ((CHUNK, 1, part.chunks), (SUMMARY, HOURS_A_DAY, part.summaries)):
+        for table, rows_a_day, rows in ((CHUNK, HOURS_A_DAY, part.chunks), (SUMMARY, 1, part.summaries)):
             for place, octets in rows:
-                yield PackedRow(table, place, octets, self._left_seconds((place + 1) * hours, part.keep_seconds))
-
-    def _left_seconds(self, end_hour: int, keep_seconds: int | None) -> int:
-        """What is left of its time for history that ends there; 0: for ever."""
-        if keep_seconds is None:
-            return 0
-        return max(_LEAST_SECONDS, keep_seconds - (self._now_us() - end_hour * HOUR_US) // 1_000_000)
+                seconds = seconds_to_live(place // rows_a_day, part.keep_seconds, self._now_us(), LEAST_SECONDS)
+                yield PackedRow(table, place, octets, seconds)
 
 
 @inlineCallbacks

@@ -20,6 +20,7 @@ from .rows import (
     SUMMARY,
     PackedTable,
     report_of,
+    seconds_to_live,
     start_of,
     values_of,
 )
@@ -133,14 +134,13 @@ class CassandraHistory:
 
     @inlineCallbacks
     def save_packed(
-        self, hour: PackedHour, stamp: int, keep_seconds: int | None
+        self, hour: PackedHour, stamp: int, keep_seconds: int | None, now_us: int
     ) -> Generator[Deferred[Any], Any, None]:
-        """Chunk and summary; of two with different stamps the larger stays."""
+        """Chunk and summary, kept so long after their day; of two with different stamps the larger stays."""
         number = yield self._local.number_of(hour.device_id)
-        rows = [
-            PackedRow(CHUNK, hour.hour, hour.chunk, keep_seconds or 0),
-            PackedRow(SUMMARY, hour.hour // HOURS_A_DAY, hour.summary, keep_seconds or 0),
-        ]
+        day = hour.hour // HOURS_A_DAY
+        seconds = seconds_to_live(day, keep_seconds, now_us)
+        rows = [PackedRow(CHUNK, hour.hour, hour.chunk, seconds), PackedRow(SUMMARY, day, hour.summary, seconds)]
         yield self._local.note(hour.device_id, (), [(row.table.name, row.partition) for row in rows])
         for row in rows:
             yield self.put(number, [row], stamp)

@@ -55,6 +55,23 @@ class PackedTable(NamedTuple):
 CHUNK = PackedTable("chunk", "hour", "month", _HOURS_A_MONTH)
 SUMMARY = PackedTable("summary", "day", "year", _DAYS_A_YEAR)
 
+#: What comes when its time is over already stays so long, so that it can be seen and compared.
+LEAST_SECONDS = 86_400
+#: Cassandra takes no longer time to live than 20 years.
+_MOST_SECONDS = 20 * 365 * 86_400
+
+
+def seconds_to_live(day: int, keep_seconds: int | None, now_us: int, least_seconds: int = 1) -> int:
+    """What is left of its time for a row of this day; 0: for ever.
+
+    All rows of a day end together, as its summary must not tell of hours whose chunks are gone. ``LEAST_SECONDS`` if
+    less than ``least_seconds`` are left.
+    """
+    if keep_seconds is None:
+        return 0
+    left_seconds = keep_seconds - (now_us - (day + 1) * DAY_US) // 1_000_000
+    return min(left_seconds, _MOST_SECONDS) if left_seconds >= least_seconds else LEAST_SECONDS
+
 
 def values_of(number: int, report: Report, stamp: int | None = None) -> tuple[object, ...]:
     """What ``INSERT_REPORT`` takes. The write timestamp is the reading's time, so writing again changes nothing.

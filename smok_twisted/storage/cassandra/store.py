@@ -274,8 +274,11 @@ class CassandraStore(SmallTables):
         self, packed: PackedHour, mark: int | None, keep_seconds: int | None = None
     ) -> Generator[Deferred[Any], Any, None]:
         stamp = yield self._local.stamp(self._now_us())
-        yield self._history.save_packed(packed, stamp, keep_seconds)
+        yield self._history.save_packed(packed, stamp, keep_seconds, self._now_us())
         yield self._local.packed(packed, mark, self._now_us())
+
+    def unmark(self, hour: Unpacked) -> Deferred[None]:
+        return self._local.unmark(hour)
 
     def chunks(self, device_id: int, from_hour: int, to_hour: int, limit: int = 1000) -> Deferred[Packed]:
         return self._when_open(self._history.packed, CHUNK, device_id, from_hour, to_hour, limit)
@@ -283,9 +286,13 @@ class CassandraStore(SmallTables):
     def summaries(self, device_id: int, from_day: int, to_day: int, limit: int = 1000) -> Deferred[Packed]:
         return self._when_open(self._history.packed, SUMMARY, device_id, from_day, to_day, limit)
 
-    def forget(self, device_id: int, log_before_us: int, packed_before_hour: int) -> Deferred[None]:
+    def forget(self, device_id: int, log_before_us: int, packed_before_day: int) -> Deferred[None]:
         """Rows have their end with them."""
         return succeed(None)
+
+    def forget_removed(self, limit: int = 1000) -> Deferred[bool]:
+        """The same; history is never deleted here."""
+        return succeed(False)
 
     def _when_open(self, method: Callable[..., Deferred[Any]], *arguments: Any) -> Deferred[Any]:
         return method(*arguments) if self._is_open else fail(StorageError("the store is not open"))

@@ -55,7 +55,7 @@ CREATE TABLE nonces (
     memory BLOB NOT NULL
 );
 
--- One row per poll, with the raw words. It outlives its device until retention takes it.
+-- One row per poll, with the raw words. It outlives its device until the next daily clean-up.
 CREATE TABLE report (
     device INTEGER NOT NULL,
     time_us INTEGER NOT NULL,
