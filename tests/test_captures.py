@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from smok_twisted.replay.findings import Findings
 from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
 
-from .independent_device import IndependentDevice, Report, Round
+from .independent_device import Ack, IndependentDevice, Report, Round
 from .processes import ROOT
 from .test_service import Stand
 
@@ -27,24 +28,50 @@ def replayed(octets: bytes, secret: bytes) -> list[Findings]:
 class Captures(Stand):
     def report(self, device: IndependentDevice, batch: int) -> None:
         device.send_data(batch, [Round(0, (Report(0, (batch, 8)),))])
-        device.receive()
+        while not isinstance(message := device.receive(), Ack):
+            device.handle(message, {})
+
+    def capture(self, file: Path, seconds: int) -> subprocess.Popen[bytes]:
+        command = ("-m", "smok_twisted.tools.main", "capture", "counter", "--seconds", str(seconds), "-o", str(file))
+        arguments = [sys.executable, *command, "--config", str(self.daemon.config)]
+        return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
 
     def test_on_demand(self) -> None:
-        """From ``smok capture`` to the reading, login included, although it began before anybody asked."""
+        """From ``smok capture`` to the reading, login included, although it began before anybody asked.
+
+        The device is connected and sends changes of what it has reported; every one of them is read, and known to the
+        store, which has them all.
+        """
         self.daemon.start()
         device = self.device()
         self.report(device, 1)
         file = self.folder / "counter.pcap"
-        command = ("-m", "smok_twisted.tools.main", "capture", "counter", "--seconds", "3", "-o", str(file))
-        arguments = [sys.executable, *command, "--config", str(self.daemon.config)]
-        capture = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
-        for batch in range(2, 10):
-            time.sleep(0.4)
-            self.report(device, batch)
-        self.assertEqual(capture.wait(30), 0)
+        capture, last = self.capture(file, 3), 1
+        while capture.poll() is None:
+            last += 1
+            self.report(device, last)
+            time.sleep(0.1)
+        self.assertEqual(capture.returncode, 0)
         (found,) = replayed(file.read_bytes(), device.secret)
         self.assertEqual((found.protocol, found.identity["device"]), ("smok4", f"0x{device.device_id:016x}"))
-        self.assertEqual(found.messages[True]["LOGIN"], 1)
+        self.assertEqual((found.messages[True]["LOGIN"], found.messages[False]["PLAN"], found.faults), (1, 1, []))
+        read = [reading.words for reading in found.readings]
+        self.assertEqual(read, [(batch, 8) for batch in range(read[0][0], read[0][0] + len(read))])
+        self.assertGreater(len(read), 3)
+        self.assertLessEqual(found.messages[True]["DATA"], len(read) + 1)  # one may cross with the plan
+        self.daemon.end()
+        acknowledged = [batch for batch in found.batches if batch.is_acknowledged]
+        self.assertEqual(self.into_its_store(file, device.secret), (0, len(acknowledged)))
+
+    def into_its_store(self, file: Path, secret: bytes) -> tuple[int, int]:
+        """How many reports of a capture the store of the daemon lacked, and how many it had."""
+        secret_file = self.folder / "counter.secret"
+        secret_file.write_text(secret.hex())
+        secret_file.chmod(0o600)
+        command = ("-m", "smok_twisted.tools.main", "replay", str(file), "--into", str(self.daemon.data_dir), "--json")
+        arguments = [sys.executable, *command, "--secret-file", str(secret_file)]
+        (kept,) = json.loads(subprocess.run(arguments, cwd=ROOT, capture_output=True, check=True).stdout)["devices"]
+        return kept["stored"], kept["there"]
 
     def test_nobody_asked(self) -> None:
         """Then only how the connection began is kept: a few octets."""
@@ -56,8 +83,6 @@ class Captures(Stand):
         self.assertLess(sum(found.octets), 200)
 
     def pcap(self) -> bytes:
-        file = Path(self.folder) / "nobody.pcap"
-        command = ("-m", "smok_twisted.tools.main", "capture", "counter", "--seconds", "0", "-o", str(file))
-        arguments = [sys.executable, *command, "--config", str(self.daemon.config)]
-        subprocess.run(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        file = self.folder / "nobody.pcap"
+        self.assertEqual(self.capture(file, 0).wait(30), 0)
         return file.read_bytes()

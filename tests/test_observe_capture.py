@@ -126,6 +126,29 @@ class OnDemand(CaptureCase):
         self.assertIsNone(tap.capture)
         self.assertEqual(self.read(), [])
 
+    def test_how_it_began_is_forgotten(self) -> None:
+        """What was said first, when it was asked for: whoever asks again has it said again."""
+        capture = Capture(self.wall_clock, octets_at_most=4000, seconds=60)
+        tap = self.dial(capture)
+        tap.sent(b"plan")
+        for _ in range(3):
+            tap.received(bytes(700))
+        self.assertFalse(capture.is_cut())
+        for _ in range(2):
+            tap.received(bytes(700))
+        self.assertTrue(capture.is_cut())
+        self.listen(capture, tap)
+        self.assertFalse(capture.is_cut())
+        tap.sent(b"plan")
+        self.later(61)
+        self.assertTrue(capture.is_cut())
+
+    def test_a_connection_that_says_nothing_is_whole(self) -> None:
+        """Nothing is forgotten of it."""
+        self.dial(self.capture)
+        self.later(3600)
+        self.assertFalse(self.capture.is_cut())
+
 
 class Ring(CaptureCase):
     @given(st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=300)), max_size=60))

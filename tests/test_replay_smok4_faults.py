@@ -9,8 +9,9 @@ from smok_twisted.links.smok4 import messages
 from smok_twisted.links.smok4.messages import Type
 from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.replay import smok4_records
+from smok_twisted.replay.findings import UNFOUNDED, UNKNOWN_PLAN
 
-from .replay_rig import SECRET, Session, Told, faults, found, outcomes
+from .replay_rig import SECRET, Session, Told, faults, findings, found, outcomes
 from .test_replay_smok4 import BLOCKS, REQUEST, RESPONSE, data, planned, round_of
 
 
@@ -123,8 +124,24 @@ class Gaps(SynchronousTestCase):
             session.device(data(batch, round_of(0, (1,), (550, batch)), encoder=encoder), kept=batch == 2)
         session.device(data(3, round_of(0, (1,), (550, 3))))
         (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["bad-data"], []))
+        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["data-unread"], []))
         self.assertEqual([one["batch"] for one in shape["readings"]], [3, 3])
+
+    def test_what_cannot_be_read_is_told_once(self) -> None:
+        """From where on, and why: however much of it there is; a register map does not help against it."""
+        for blocks, why, reason in (
+            (None, "by which plan they were read was said before the capture", UNKNOWN_PLAN),
+            (BLOCKS, f"block 1: changes before any values: {UNFOUNDED}", UNFOUNDED),
+        ):
+            session, encoder = Session(), RoundEncoder(BLOCKS)
+            session.device(messages.plan_ok(3), kept=False)
+            for batch in range(1, 9):
+                report = round_of(0, (batch & 1,), (550, batch))
+                session.device(data(batch, report, encoder=encoder), kept=batch > 3)
+            (one,) = findings(session, secrets=(SECRET,), blocks=blocks)
+            told = [(event.what, event.detail) for event in one.events]
+            self.assertEqual(told, [("data-unread", f"from batch 4 on: {why}")])
+            self.assertEqual((one.unread_batches, one.readings, one.faults), ({reason: 5}, [], []))
 
     def test_changes_of_what_is_missing(self) -> None:
         """What was reported before the gap is not what changes behind it: better no values than wrong ones."""
@@ -133,7 +150,7 @@ class Gaps(SynchronousTestCase):
             session.device(data(batch, round_of(0, (1,), (550, batch)), encoder=encoder), kept=batch != 2)
         session.device(data(4, round_of(0, (1,), (550, 4))))
         (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["bad-data"], []))
+        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["data-unread"], []))
         self.assertEqual([one["words"] for one in shape["readings"]], [[1], [550, 1], [1], [550, 4]])
 
     def test_values_go_on_when_only_the_server_is_missing(self) -> None:

@@ -60,7 +60,7 @@ class Session(Protocol):
         """Ask the device to come again later."""
 
     def tap_into(self, capture: Capture) -> None:
-        """Let a capture hear the octets of the connection."""
+        """Let a capture hear the octets of the connection, and what it needs to be read; again: begin anew."""
 
     def pause(self) -> Any:
         """Take nothing more from the device until the answer is released."""
@@ -288,11 +288,13 @@ class Device:
         return self._capture is not None and self._capture.is_on
 
     def captured(self) -> Capture:
-        """The last octets of its connections; begun now if nobody has asked for a while."""
-        if self._capture is None or not self._capture.is_on:
+        """The last octets of its connections; begun now if nobody has asked for a while, or if how it began is
+        forgotten meanwhile."""
+        is_new = self._capture is None or not self._capture.is_on
+        if self._capture is None or is_new:
             self._capture = Capture(self._wall_clock)
-            if self.session is not None:
-                self.session.tap_into(self._capture)
+        if self.session is not None and (is_new or self._capture.is_cut()):
+            self.session.tap_into(self._capture)
         return self._capture
 
     def look(self) -> None:

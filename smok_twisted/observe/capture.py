@@ -83,6 +83,8 @@ class Capture:
         self._kept_us = int(seconds * 1_000_000)
         self._wanted_until_us = wall_clock() + WANTED_SECONDS * 1_000_000
         self._octets = 0
+        self._added = self._forgotten = 0  # pieces, ever
+        self._begun = 0  # so many were added when it last began to listen
         self._ring: deque[_Kept] = deque()
         self._ends: dict[Tap, tuple[Endpoint, Endpoint]] = {}  # oldest first
 
@@ -92,8 +94,9 @@ class Capture:
         return self._wall_clock() < self._wanted_until_us
 
     def listen(self, tap: Tap, client: tuple[str, int], server: tuple[str, int]) -> None:
-        """A connection of the device: hear it from now on."""
+        """A connection of the device: hear it from now on. Again: what is said from now on is its beginning."""
         tap.capture = self
+        self._begun = self._added
         self._ends[tap] = Endpoint(*client), Endpoint(*server)
         if len(self._ends) > CONNECTIONS_AT_MOST:
             oldest = next(iter(self._ends))
@@ -107,8 +110,14 @@ class Capture:
             self.stop()
             return
         self._ring.append(_Kept(tap, at, Piece(now_us, from_client, octets)))
+        self._added += 1
         self._octets += _PIECE_OCTETS + len(octets)
         self._forget(now_us)
+
+    def is_cut(self) -> bool:
+        """Whether what was said first, when it last began to listen, is forgotten."""
+        self._forget(self._wall_clock())
+        return self._forgotten > self._begun
 
     def stop(self) -> None:
         """Hear nothing more, and forget everything."""
@@ -130,6 +139,7 @@ class Capture:
         ring = self._ring
         while ring and (self._octets > self._octets_at_most or ring[0].piece.time_us < now_us - self._kept_us):
             self._octets -= _PIECE_OCTETS + len(ring.popleft().piece.octets)
+            self._forgotten += 1
 
     def _conversation(self, tap: Tap) -> Conversation:
         ring = [one for one in self._ring if one.tap is tap]

@@ -17,6 +17,9 @@ Json = dict[str, Any]
 
 SIDES = ("server", "client")
 NOT_CAPTURED = "not-captured"
+#: Why batches cannot be read.
+UNKNOWN_PLAN = "read by a plan that neither the capture nor the store tells"
+UNFOUNDED = "changes of what was reported before the capture, or is missing in it"
 
 
 class Reading(NamedTuple):
@@ -75,7 +78,7 @@ class Findings:
     identity: Json = field(default_factory=dict)  #: who it was, as far as the protocol tells
     readings: list[Reading] = field(default_factory=list)
     batches: list[CapturedBatch] = field(default_factory=list)  #: those that brought readings, once more
-    unread_batches: int = 0  #: under a plan that nobody tells
+    unread_batches: Counter[str] = field(default_factory=Counter)  #: by why
     orders: list[Order] = field(default_factory=list)
     faults: list[Remark] = field(default_factory=list)
     events: list[Remark] = field(default_factory=list)

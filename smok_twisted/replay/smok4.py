@@ -63,7 +63,7 @@ class Smok4:
 
     def _take_hello(self, octets: bytes) -> None:
         hello, self._hello = Hello.decode(octets), octets
-        self._messages.device_id = hello.device_id
+        self._messages.begin(hello.device_id)
         self._findings.identity = {"device": f"{hello.device_id:#018x}", "kid": hello.kid, "suite": None}
 
     def _take_choice(self, octets: bytes) -> None:
