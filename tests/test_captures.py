@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from smok_twisted.observe.capture import HEAD_OCTETS
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import pieces
 from smok_twisted.replay.findings import Findings
@@ -16,7 +17,9 @@ from smok_twisted.replay.player import replay
 from smok_twisted.replay.smok4_messages import Known
 
 from .independent_device import Ack, IndependentDevice, Report, Round
-from .processes import ROOT
+from .kill_loop import MODEL
+from .p24_box import P24Box
+from .processes import ROOT, wait_until
 from .test_service import Stand
 
 
@@ -31,8 +34,8 @@ class Captures(Stand):
         while not isinstance(message := device.receive(), Ack):
             device.handle(message, {})
 
-    def capture(self, file: Path, seconds: int) -> subprocess.Popen[bytes]:
-        command = ("-m", "smok_twisted.tools.main", "capture", "counter", "--seconds", str(seconds), "-o", str(file))
+    def capture(self, file: Path, seconds: int, device: str = "counter") -> subprocess.Popen[bytes]:
+        command = ("-m", "smok_twisted.tools.main", "capture", device, "--seconds", str(seconds), "-o", str(file))
         arguments = [sys.executable, *command, "--config", str(self.daemon.config)]
         return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
 
@@ -72,6 +75,36 @@ class Captures(Stand):
         arguments = [sys.executable, *command, "--secret-file", str(secret_file)]
         (kept,) = json.loads(subprocess.run(arguments, cwd=ROOT, capture_output=True, check=True).stdout)["devices"]
         return kept["stored"], kept["there"]
+
+    def test_a_first_generation_device_on_demand(self) -> None:
+        """It is connected and polled for a while, and its values change: those of the capture are read."""
+        self.daemon.start()
+        self.daemon.api("POST", "/models", MODEL.replace("3600s", "1s"))
+        allowed = {"link": "p24", "id": "0x30001", "from": ["127.0.0.0/8"]}
+        self.daemon.api("POST", "/devices", {"name": "old", "model": "counter", **allowed})
+        box = P24Box(self.daemon.p24, 0x30001)
+        self.addCleanup(box.close)
+        box.registers = dict.fromkeys(range(100), 0)
+        answered: list[int] = []
+        box._answer = lambda code, data: answered.append(code) or P24Box._answer(box, code, data)  # type: ignore
+        box.start()
+        wait_until(lambda: len(answered) > 2 * HEAD_OCTETS // 5, "more than is kept of the beginning")
+        file, told = self.folder / "old.pcap", 100
+        capture = self.capture(file, 4, "old")
+        while capture.poll() is None:
+            told += 1
+            box.registers = dict.fromkeys(range(100), told)
+            time.sleep(0.05)
+        self.assertEqual(capture.returncode, 0)
+        (found,) = replayed(file.read_bytes(), b"")
+        self.assertEqual(found.protocol, "p24")
+        self.assertGreater(min(found.missing), 0)
+        read = [word for reading in found.readings for word in reading.words if word > 100]
+        self.assertGreater(len(read), 3)
+        self.assertEqual(read, sorted(read))
+        self.assertLessEqual(read[-1], told)
+        self.assertEqual((found.faults, found.identity["device"]), ([], "0x0000000000030001"))
+        self.assertLessEqual({order.outcome for order in found.orders}, {"good", "not-captured"})
 
     def test_nobody_asked(self) -> None:
         """Then only how the connection began is kept: a few octets."""

@@ -171,6 +171,9 @@ class Gaps(SynchronousTestCase):
         session.daemon(messages.ping())
         (shape,) = found(session)
         self.assertEqual(shape["messages"], {"client": {"HELLO": 1, "record": 1}, "server": {"CHOICE": 1, "record": 2}})
+        (event,) = shape["events"]
+        self.assertEqual((event["what"], event["from"]), ("unread", "client"))
+        self.assertIn("without its secret", event["detail"])
 
     def test_the_search_ends(self) -> None:
         """A gap that hides more records than are tried is not crossed; the work is bounded."""
@@ -192,3 +195,5 @@ class Gaps(SynchronousTestCase):
         told.server(bytes(range(1, 60)))
         (shape,) = found(told, secrets=(SECRET,))
         self.assertEqual((shape["protocol"], shape["octets"]["client"], shape["faults"]), ("smok4", 59, []))
+        self.assertEqual([one["what"] for one in shape["events"]], ["unread"])
+        self.assertIn("without HELLO and CHOICE no secret opens", shape["events"][0]["detail"])

@@ -106,8 +106,8 @@ class OtherPorts(SynchronousTestCase):
     def test_nothing_is_recognised(self) -> None:
         """One line names the port and the option."""
         file = self.capture(4001, 40000, (False, build_frame(1, VALUES)), (True, build_frame(1, READ)[:4]))
-        text = "(what is spoken at port 4001 was not recognised; --port 4001=modbus-tcp, or rtu, would say it)"
-        self.assertIn(text, run(file))
+        text = "(what is spoken at port 4001 was not recognised; --port 4001=PROTOCOL would say it: "
+        self.assertIn(f"{text}smok4, rtu, p24 or modbus-tcp)", run(file))
         self.assertNotIn("not recognised", run(file, "--port", "4001=rtu"))
 
     def test_a_server_s_port_above_the_client_s(self) -> None:

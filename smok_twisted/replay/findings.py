@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 SIDES = ("server", "client")
 NOT_CAPTURED = "not-captured"
+#: The event that says from where on one side or both cannot be read, and why.
+UNREAD = "unread"
 #: Why batches cannot be read.
 UNKNOWN_PLAN = "read by a plan that neither the capture nor the store tells"
 UNFOUNDED = "changes of what was reported before the capture, or is missing in it"
@@ -93,6 +95,20 @@ class Findings:
     def event(self, piece: Piece, what: str, detail: str = "") -> None:
         """Something worth telling."""
         self.events.append(Remark(piece.time_us, piece.from_client, what, detail))
+
+    def take(self, other: Findings) -> None:
+        """All that was found of the same conversation in other ones."""
+        self.readings += other.readings
+        self.orders += other.orders
+        self.faults += other.faults
+        self.events += other.events
+        for counts, more in zip(self.messages, other.messages, strict=True):
+            counts.update(more)
+
+    def take_unpaired(self, other: Findings) -> None:
+        """Only the orders: which answer is whose has turned out to be wrong."""
+        self.orders += [one._replace(outcome=NOT_CAPTURED, answer=None, answered_us=None) for one in other.orders]
+        self.messages[False].update(other.messages[False])
 
     def as_json(self, register_map: RegisterMap | None = None) -> Json:
         """With ``register_map``, readings have the values of its points too."""

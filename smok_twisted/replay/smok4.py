@@ -10,7 +10,7 @@ from ..errors import RemoteError
 from ..handshake.keys import session_keys
 from ..handshake.messages import Choice, Hello
 from ..observe.streams import Piece
-from .findings import Findings
+from .findings import UNREAD, Findings
 from .smok4_messages import Known, Messages
 from .smok4_records import Side, opens
 
@@ -27,16 +27,14 @@ class Smok4:
         self._hello = self._choice = b""
         self._suite = Suite.RABBIT_SHA1
         self._messages = Messages(findings, known)
-        if not findings.conversation.is_whole:
-            for side in self._sides:
-                side.is_lost = True
+        self._is_begun = False
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
+        self._begin(piece)
         side = self._sides[piece.from_client]
         if piece.missing:
-            side.missed(piece.missing)
-            self._messages.missed(piece.from_client)
+            self._miss(side, piece)
         elif not side.is_lost:
             try:
                 self._decode(side, piece)
@@ -47,6 +45,22 @@ class Smok4:
     def ended(self) -> None:
         """Nothing more comes."""
         self._messages.ended()
+
+    def _begin(self, piece: Piece) -> None:
+        if not self._is_begun and not self._findings.conversation.is_whole:
+            why = "the capture begins in the middle; without HELLO and CHOICE no secret opens what follows"
+            self._findings.event(piece, UNREAD, why)
+            for side in self._sides:
+                side.is_lost = True
+        self._is_begun = True
+
+    def _miss(self, side: Side, piece: Piece) -> None:
+        was_lost = side.is_lost
+        side.missed(piece.missing)
+        self._messages.missed(piece.from_client)
+        if side.is_lost and not was_lost:
+            why = "octets are missing, and without its secret nothing tells where a record begins"
+            self._findings.event(piece, UNREAD, why)
 
     def _decode(self, side: Side, piece: Piece) -> None:
         side.feed(piece.octets)
