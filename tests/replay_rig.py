@@ -41,7 +41,8 @@ class Told:
         time_us = NOW_US + 1_000_000 * len(self.conversation.pieces) + self._silent_us
         if missing:
             self.conversation.pieces.append(Piece(time_us, from_client, b"", missing))
-        self.conversation.pieces.append(Piece(time_us, from_client, octets))
+        if octets:
+            self.conversation.pieces.append(Piece(time_us, from_client, octets))
 
 
 class Session(Told):

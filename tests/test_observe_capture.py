@@ -16,6 +16,16 @@ from smok_twisted.observe.streams import Conversation, conversations
 SERVER = Endpoint("192.0.2.1", 2406)
 
 
+def head_of(turns: list[tuple[bool, bytes]], side: bool) -> bytes:
+    """What is always kept of a side: up to the moment when one of them says more than fits."""
+    head = [b"", b""]
+    for from_client, octets in turns:
+        head[from_client] += octets
+        if len(head[from_client]) > HEAD_OCTETS:
+            break
+    return head[side][:HEAD_OCTETS]
+
+
 class CaptureCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.now_us = 1_700_000_000_000_000
@@ -84,9 +94,11 @@ class OnDemand(CaptureCase):
     def test_the_beginning_is_always_there(self) -> None:
         """Begun in the middle: the opening and the login, then a gap of the right length, then what was said since."""
         tap = self.dial(None)
-        for octets in (b"h" * 20, b"l" * 20, b"d" * 1000):
-            tap.received(octets)
+        tap.received(b"h" * 20)
         tap.sent(b"c" * 9)
+        for octets in (b"l" * 20, b"d" * 1000):
+            tap.received(octets)
+        tap.sent(b"later")
         self.listen(self.capture, tap)
         tap.received(b"new")
         tap.sent(b"new")
@@ -94,10 +106,11 @@ class OnDemand(CaptureCase):
             self.said()[0],
             [
                 (True, b"h" * 20, 0),
+                (False, b"c" * 9, 0),
                 (True, b"l" * 20, 0),
                 (True, b"d" * (HEAD_OCTETS - 40), 0),
-                (False, b"c" * 9, 0),
                 (True, b"", 1040 - HEAD_OCTETS),
+                (False, b"", 5),
                 (True, b"new", 0),
                 (False, b"new", 0),
             ],
@@ -107,10 +120,11 @@ class OnDemand(CaptureCase):
         """However much is said."""
         tap = self.dial(None)
         for _ in range(1000):
-            tap.received(bytes(100))
-            tap.sent(bytes(7))
-        self.assertEqual(sum(len(piece.octets) for piece in tap.head), 2 * HEAD_OCTETS)
-        self.assertEqual(tap.octets, [7000, 100_000])
+            tap.sent(bytes(5))
+            tap.received(bytes(4))
+        said = [sum(len(piece.octets) for piece in tap.head if piece.from_client == side) for side in (0, 1)]
+        self.assertEqual(said, [HEAD_OCTETS, 36])  # and no answer without its question
+        self.assertEqual(tap.octets, [5000, 4000])
 
     def test_it_ends_when_nobody_asks_any_more(self) -> None:
         """An hour after the last time; asking again goes on for another hour."""
@@ -167,10 +181,27 @@ class Ring(CaptureCase):
             for _, octets, missing in found:
                 self.assertEqual(octets, whole[at : at + len(octets)])
                 at += len(octets) + missing
-            head = b"".join(octets for _, octets, _ in found)[:HEAD_OCTETS]
-            self.assertEqual(head[: len(whole)], whole[:HEAD_OCTETS])
+            head = head_of(turns, side)
+            self.assertEqual(b"".join(octets for _, octets, _ in found)[: len(head)], head)
             if turns and turns[-1][0] is side:
                 self.assertEqual(at, len(whole))
+
+    @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=80), st.integers(0, 80))
+    def test_nothing_comes_before_what_it_may_answer(self, turns: list[tuple[bool, int]], begun: int) -> None:
+        """Wherever the capture begins: what the other side had said by then was told before, or told as missing."""
+        capture = Capture(self.wall_clock, octets_at_most=4000)
+        tap, said, truth = self.dial(None), [0, 0], {}
+        for number, (from_client, size) in enumerate(turns):
+            if number == begun:
+                self.listen(capture, tap)
+            truth[from_client, said[from_client]] = tuple(said)
+            said[from_client] += size
+            (tap.received if from_client else tap.sent)(bytes(size))
+        told = [0, 0]
+        for from_client, octets, missing in (piece for one in self.said(capture) for piece in one):
+            if octets:
+                self.assertEqual(tuple(told), truth[from_client, told[from_client]])
+            told[from_client] += len(octets) + missing
 
     def test_it_is_a_ring(self) -> None:
         """Of so much memory, however much is said in however small pieces."""

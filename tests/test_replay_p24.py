@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+
+from smok_twisted.observe.capture import Capture, Tap
+from smok_twisted.observe.pcap import PacketReader
+from smok_twisted.observe.streams import pieces
+from smok_twisted.replay.player import replay
 
 from .replay_rig import Told, faults, found, outcomes
 
@@ -165,6 +171,27 @@ class Resumed(SynchronousTestCase):
             self.assertEqual(set(outcomes(shape)[:-2]), {"not-captured"})
             self.assertEqual(self.events(shape)[0::2], ["unread", "resumed"])
             self.assertIn("shows that it is not", shape["events"][0]["detail"])
+
+    def test_a_capture_that_was_asked_for_later(self) -> None:
+        """Short answers, long commands: the beginning that is always kept has no answer without its command."""
+        for first, second in ((2, 0), (3, 0), (12, 30), (60, 61)):
+            now_us = 1_700_000_000_000_000
+            tap, capture = Tap(lambda: now_us), Capture(lambda: now_us)  # noqa: B023
+            tap.received(INIT)
+            tap.sent(ACCEPTED)
+            for number in range(80):
+                if number == first:
+                    capture.listen(tap, ("198.51.100.7", 40000), ("192.0.2.1", 2405))
+                now_us += 1_000_000
+                tap.sent(bytes.fromhex(READ))
+                if number == second:
+                    capture.listen(tap, ("198.51.100.7", 40000), ("192.0.2.1", 2405))
+                now_us += 1_000_000
+                tap.received(bytes.fromhex("02fe01" if number < 70 else value(number)))
+            (one,) = replay(pieces(PacketReader(io.BytesIO(capture.pcap()), "capture")))
+            self.assertEqual((one.faults, self.words(one.as_json())), ([], list(range(70, 80))))
+            self.assertGreaterEqual(len(one.orders), 80 - max(first, second))
+            self.assertLessEqual({order.outcome for order in one.orders}, {"timeout", "good", "not-captured"})
 
     def test_what_does_not_fit_later_is_nobodys_fault(self) -> None:
         """Once octets were missing."""

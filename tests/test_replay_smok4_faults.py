@@ -197,3 +197,13 @@ class Gaps(SynchronousTestCase):
         self.assertEqual((shape["protocol"], shape["octets"]["client"], shape["faults"]), ("smok4", 59, []))
         self.assertEqual([one["what"] for one in shape["events"]], ["unread"])
         self.assertIn("without HELLO and CHOICE no secret opens", shape["events"][0]["detail"])
+
+    def test_only_one_side_was_captured(self) -> None:
+        """Half of the opening opens nothing; nobody is blamed for what cannot be understood."""
+        for side in (True, False):
+            session = planned(Session())
+            pieces = session.conversation.pieces
+            pieces[:] = [one if one.from_client is side else one._replace(octets=b"", missing=9) for one in pieces]
+            (shape,) = found(session, secrets=(SECRET,))
+            self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["unread"], []))
+            self.assertIn("without HELLO and CHOICE no secret opens", shape["events"][0]["detail"])

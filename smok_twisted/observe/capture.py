@@ -16,7 +16,8 @@ from .export import export
 from .segments import Endpoint
 from .streams import Conversation, Piece
 
-#: Of each side of a connection, kept always: the opening and the login (20 and 28 octets in suite 2 of SMOK/4).
+#: Of each side of a connection, kept always: the opening and the login (20 and 28 octets in suite 2 of SMOK/4). Once
+#: one side has said more, nothing is kept of the other one either: no answer without its question.
 HEAD_OCTETS = 48
 #: A capture ends so long after it was last asked for.
 WANTED_SECONDS = 3600
@@ -30,7 +31,7 @@ _PIECE_OCTETS = 256
 class Tap:
     """One connection of a device that dialled in. ``end`` is as in ``streams.Conversation``."""
 
-    __slots__ = ("_head", "_wall_clock", "capture", "end", "octets")
+    __slots__ = ("_head", "_is_begun", "_wall_clock", "capture", "end", "octets")
 
     def __init__(self, wall_clock: WallClock) -> None:
         self.capture: Capture | None = None
@@ -38,6 +39,7 @@ class Tap:
         self.octets = [0, 0]  #: so far, of the server, then of the client
         self._wall_clock = wall_clock
         self._head = bytearray()  # packed, because every connection has one
+        self._is_begun = False  # one side has said more than is kept
 
     @property
     def head(self) -> Iterator[Piece]:
@@ -57,18 +59,20 @@ class Tap:
         self._heard(True, octets)
 
     def _heard(self, from_client: bool, octets: bytes) -> None:
-        at = self.octets[from_client]
-        self.octets[from_client] = at + len(octets)
-        if at < HEAD_OCTETS:
-            part = octets[: HEAD_OCTETS - at]
-            self._head += _HEAD.pack(self._wall_clock(), from_client, len(part)) + part
+        before = self.octets[0], self.octets[1]
+        self.octets[from_client] += len(octets)
+        if not self._is_begun:
+            part = octets[: HEAD_OCTETS - before[from_client]]
+            self._is_begun = len(part) < len(octets)
+            if part:
+                self._head += _HEAD.pack(self._wall_clock(), from_client, len(part)) + part
         if self.capture is not None:
-            self.capture.add(self, at, from_client, octets)
+            self.capture.add(self, before, from_client, octets)
 
 
 class _Kept(NamedTuple):
     tap: Tap
-    at: int  #: how many octets its side had said before
+    before: tuple[int, int]  #: how many octets the server, and the client, had said until then
     piece: Piece
 
 
@@ -103,13 +107,13 @@ class Capture:
             del self._ends[oldest]
             oldest.capture = None
 
-    def add(self, tap: Tap, at: int, from_client: bool, octets: bytes) -> None:
-        """Octets that came behind ``at`` others of the same side."""
+    def add(self, tap: Tap, before: tuple[int, int], from_client: bool, octets: bytes) -> None:
+        """Octets that came when the server, and the client, had said so many."""
         now_us = self._wall_clock()
         if now_us >= self._wanted_until_us:
             self.stop()
             return
-        self._ring.append(_Kept(tap, at, Piece(now_us, from_client, octets)))
+        self._ring.append(_Kept(tap, before, Piece(now_us, from_client, octets)))
         self._added += 1
         self._octets += _PIECE_OCTETS + len(octets)
         self._forget(now_us)
@@ -152,21 +156,22 @@ class Capture:
 
 def _head(tap: Tap, ring: list[_Kept]) -> Iterator[_Kept]:
     """How the conversation began, as far as ``ring`` does not tell: that is older than all of it."""
-    told = [min((at for _, at, piece in ring if piece.from_client == side), default=HEAD_OCTETS) for side in (0, 1)]
+    told = ring[0].before if ring else (HEAD_OCTETS, HEAD_OCTETS)
     said = [0, 0]
     for piece in tap.head:
-        side, at = piece.from_client, said[piece.from_client]
+        side = piece.from_client
+        if said[side] < told[side]:
+            yield _Kept(tap, (said[0], said[1]), piece)
         said[side] += len(piece.octets)
-        if at < told[side]:
-            yield _Kept(tap, at, piece)
 
 
 def _joined(kept: Iterable[_Kept]) -> Iterator[Piece]:
-    """With a piece without octets where some are missing."""
+    """With a piece without octets where some are missing, of either side: an answer comes behind all that was asked."""
     said = [0, 0]
-    for _, at, piece in kept:
-        missing = at - said[piece.from_client]
-        if missing:
-            yield Piece(piece.time_us, piece.from_client, b"", missing)
+    for _, before, piece in kept:
+        for side in (False, True):
+            if before[side] > said[side]:
+                yield Piece(piece.time_us, side, b"", before[side] - said[side])
+                said[side] = before[side]
         yield piece
-        said[piece.from_client] = at + len(piece.octets)
+        said[piece.from_client] += len(piece.octets)

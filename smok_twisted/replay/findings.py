@@ -88,6 +88,15 @@ class Findings:
     octets: list[int] = field(default_factory=lambda: [0, 0])
     missing: list[int] = field(default_factory=lambda: [0, 0])
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was captured so far."""
+        return self.conversation.is_whole and not any(self.missing)
+
+    def blame(self, piece: Piece, what: str, detail: str = "") -> None:
+        """What ``piece`` says does not make sense: a fault, or, where not all was captured so far, an event."""
+        (self.fault if self.is_whole else self.event)(piece, what, detail)
+
     def fault(self, piece: Piece, what: str, detail: str = "") -> None:
         """The side that said ``piece`` broke the protocol, or cannot be understood."""
         self.faults.append(Remark(piece.time_us, piece.from_client, what, detail))

@@ -83,8 +83,7 @@ class P24:
                 self._give_up_guess(self._guessed, error)
                 self._lose(error.reason)
             else:
-                tell = self._findings.fault if self._begun is None else self._findings.event
-                tell(piece, error.reason, error.detail)
+                self._findings.blame(piece, error.reason, error.detail)
                 self._exchanges.end("unanswered")
                 self._lost, self._is_lost_told = error.reason, False
             self._may_guess = False

@@ -15,6 +15,7 @@ from .smok4_messages import Known, Messages
 from .smok4_records import Side, opens
 
 HELLO_OCTETS, CHOICE_OCTETS = 20, 9
+_SEALED = "without HELLO and CHOICE no secret opens what follows"
 
 
 class Smok4:
@@ -40,7 +41,7 @@ class Smok4:
                 self._decode(side, piece)
             except RemoteError as error:
                 side.is_lost = True
-                self._findings.fault(piece, error.reason, error.detail)
+                self._findings.blame(piece, error.reason, error.detail)
 
     def ended(self) -> None:
         """Nothing more comes."""
@@ -48,19 +49,22 @@ class Smok4:
 
     def _begin(self, piece: Piece) -> None:
         if not self._is_begun and not self._findings.conversation.is_whole:
-            why = "the capture begins in the middle; without HELLO and CHOICE no secret opens what follows"
-            self._findings.event(piece, UNREAD, why)
-            for side in self._sides:
-                side.is_lost = True
+            self._lose(piece, f"the capture begins in the middle; {_SEALED}", *self._sides)
         self._is_begun = True
 
     def _miss(self, side: Side, piece: Piece) -> None:
         was_lost = side.is_lost
         side.missed(piece.missing)
         self._messages.missed(piece.from_client)
-        if side.is_lost and not was_lost:
-            why = "octets are missing, and without its secret nothing tells where a record begins"
-            self._findings.event(piece, UNREAD, why)
+        if not was_lost and not self._choice:
+            self._lose(piece, f"octets are missing; {_SEALED}", *self._sides)
+        elif not was_lost and side.is_lost:
+            self._lose(piece, "octets are missing, and without its secret nothing tells where a record begins", side)
+
+    def _lose(self, piece: Piece, why: str, *sides: Side) -> None:
+        self._findings.event(piece, UNREAD, why)
+        for side in sides:
+            side.is_lost = True
 
     def _decode(self, side: Side, piece: Piece) -> None:
         side.feed(piece.octets)
