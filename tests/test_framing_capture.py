@@ -143,6 +143,20 @@ class Captured(SynchronousTestCase):
         self.assertEqual(len(self.replayed()[0]["events"]), 1)
         self.server.clock.advance(200)
         self.assertIs(self.device.captured(), capture)
+        for step_us in (7_200_000_000, -7_200_000_000):  # somebody sets the wall clock
+            self.server.step_us = step_us
+            self.assertTrue(self.device.is_captured)
         self.server.clock.advance(WANTED_SECONDS)
         self.assertIsNot(self.device.captured(), capture)
         self.assertEqual(self.replayed()[0]["events"], [])
+
+    def test_when_it_is_over_its_memory_is_free(self) -> None:
+        """Although the device has gone and nobody looks again; or when the device is removed."""
+        for end in (lambda: self.server.clock.advance(WANTED_SECONDS), self.device.removed):
+            capture, device = self.device.captured(), self.dial()
+            self.events(device, *range(100))
+            device.wire.cut()
+            self.assertGreater(capture._octets, 1000)
+            end()
+            self.assertEqual((self.device.is_captured, capture._octets, len(capture._ring)), (False, 0, 0))
+        self.assertEqual([call for call in self.server.clock.getDelayedCalls() if call.time > 3600], [])

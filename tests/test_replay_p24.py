@@ -176,7 +176,7 @@ class Resumed(SynchronousTestCase):
         """Short answers, long commands: the beginning that is always kept has no answer without its command."""
         for first, second in ((2, 0), (3, 0), (12, 30), (60, 61)):
             now_us = 1_700_000_000_000_000
-            tap, capture = Tap(lambda: now_us), Capture(lambda: now_us)  # noqa: B023
+            tap, capture = Tap(lambda: now_us), Capture(lambda: now_us, lambda: 0.0)  # noqa: B023
             tap.received(INIT)
             tap.sent(ACCEPTED)
             for number in range(80):
