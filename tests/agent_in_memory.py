@@ -82,8 +82,12 @@ def boiler() -> RegisterBank:
 class AgentEnd:
     """One run of the agent. ``reachable`` says whether there is a server to dial."""
 
-    def __init__(self, server: Server, folder: Path, **more: Any) -> None:
+    def __init__(
+        self, server: Server, folder: Path, wire_to: Callable[[], FramedProtocol] | None = None, **more: Any
+    ) -> None:
+        """``wire_to`` makes the server's ends of its connections, if they are to be special."""
         self.server = server
+        self._wire_to = wire_to or self._server_end
         self.spool, self.writer = open_spool(folder, **more)
         self.bank = boiler()
         self.line = BankLine({1: self.bank})
@@ -156,8 +160,10 @@ class AgentEnd:
         """As a client endpoint does it."""
         if not self.reachable:
             return fail(ConnectionRefusedError())
-        decoder, above = self.server.stack()
-        server = FramedProtocol(decoder, above, self.server.clock, FramingTimes(), self.server.notes)
         client = factory.buildProtocol(None)
-        self.wire = connect(server, client)
+        self.wire = connect(self._wire_to(), client)
         return succeed(client)
+
+    def _server_end(self) -> FramedProtocol:
+        decoder, above = self.server.stack()
+        return FramedProtocol(decoder, above, self.server.clock, FramingTimes(), self.server.notes)

@@ -25,6 +25,11 @@ class Told:
     def __init__(self, port: int, is_whole: bool = True) -> None:
         client, server = Endpoint("198.51.100.7", 40000), Endpoint("192.0.2.1", port)
         self.conversation = Conversation(client, server, NOW_US, is_whole)
+        self._silent_us = 0
+
+    def silence(self, seconds: float) -> None:
+        """Nobody says anything for so much longer."""
+        self._silent_us += int(seconds * 1_000_000)
 
     def client(self, octets: bytes, missing: int = 0) -> None:
         self._say(True, octets, missing)
@@ -33,10 +38,11 @@ class Told:
         self._say(False, octets, missing)
 
     def _say(self, from_client: bool, octets: bytes, missing: int) -> None:
-        time_us = NOW_US + 1_000_000 * len(self.conversation.pieces)
+        time_us = NOW_US + 1_000_000 * len(self.conversation.pieces) + self._silent_us
         if missing:
             self.conversation.pieces.append(Piece(time_us, from_client, b"", missing))
-        self.conversation.pieces.append(Piece(time_us, from_client, octets))
+        if octets:
+            self.conversation.pieces.append(Piece(time_us, from_client, octets))
 
 
 class Session(Told):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,11 @@ def heard(segments: Iterable[Segment]) -> list[Conversation]:
     """Through packets, as from a file; one microsecond apart."""
     packets = [Packet(ETHERNET, at, build(one, True, at)) for at, one in enumerate(segments)]
     return conversations(packets)
+
+
+def by_turn(said: Iterable[tuple[bool, Any]]) -> list[tuple[bool, list[Any]]]:
+    """What each side says until the other one does."""
+    return [(side, [one for _, one in turn]) for side, turn in groupby(said, key=lambda one: one[0])]
 
 
 def said(pieces: Iterable[Piece]) -> Said:
@@ -197,6 +203,34 @@ class Disorder(SynchronousTestCase):
                     self.assertEqual(piece.octets, whole[at : at + len(piece.octets)])
                     at += len(piece.octets) + piece.missing
             self.assertEqual(at, len(whole))
+
+    @given(st.lists(st.tuples(st.booleans(), st.binary(min_size=2, max_size=12)), max_size=30), st.booleans())
+    def test_only_one_side_was_captured(self, turns: Said, side: bool) -> None:
+        """As by ``tcpdump dst port 502``: what it acknowledges of the other one is missing, in its turn."""
+        talk = Talk().dial()
+        for from_client, octets in turns:
+            talk.send(from_client, octets)
+        talk.send(True, flags=ACK)
+        talk.send(False, flags=ACK)
+        captured = [one for one in talk.segments if (one.source == CLIENT) is side]
+        pieces = [piece for one in heard(captured) for piece in one.pieces]
+        found = [(piece.from_client, len(piece.octets) or piece.missing) for piece in pieces]
+        wanted = [(from_client, sum(map(len, turn))) for from_client, turn in by_turn(turns)]
+        self.assertEqual([(one, sum(turn)) for one, turn in by_turn(found)], wanted)
+        self.assertEqual({piece.from_client for piece in pieces if piece.missing} - {not side}, set())
+
+    def test_one_side_of_a_connection_that_was_there(self) -> None:
+        """The same, from the first acknowledgement on; and what comes late after all is no loss."""
+        talk = Talk()
+        for _ in range(3):
+            talk.send(True, b"question")
+            talk.send(False, b"answer")
+        (one,) = heard(talk.segments[::2])
+        told = [piece[1:] for piece in one.pieces]
+        question, missing = (True, b"question", 0), (False, b"", 6)
+        self.assertEqual(told, [question, missing, question, missing, question])
+        (one,) = heard([talk.segments[2], *talk.segments[1:2], *talk.segments[3:]])
+        self.assertEqual([piece.missing for piece in one.pieces], [0] * len(one.pieces))
 
     def test_an_answer_waits_for_its_question(self) -> None:
         """Captured in the wrong order, told in the right one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,7 +22,7 @@ from smok_twisted.readings import (
 )
 from smok_twisted.replay import filling
 from smok_twisted.replay.filling import Filled, Filling, joined
-from smok_twisted.replay.findings import CapturedBatch, Findings, Reading
+from smok_twisted.replay.findings import UNKNOWN_PLAN, CapturedBatch, Findings, Reading
 from smok_twisted.replay.layout import Layout
 
 from .replay_rig import DEVICE_ID, NOW_US, Told
@@ -226,8 +227,8 @@ class Nameless(Case):
 class Left(Case):
     def test_what_else_is_left_out(self) -> None:
         """Each with its reason: answers to orders, batches by an unknown plan."""
-        filled = self.filled(heard("smok4", readings=[read()], unread_batches=3))
-        self.assertEqual(filled.left_out, {filling.ORDERS: 1, filling.UNREAD: 3})
+        filled = self.filled(heard("smok4", readings=[read()], unread_batches=Counter({UNKNOWN_PLAN: 3})))
+        self.assertEqual(filled.left_out, {filling.ORDERS: 1, UNKNOWN_PLAN: 3})
 
     def test_nothing_at_all(self) -> None:
         """The store need not be asked."""

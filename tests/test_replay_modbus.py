@@ -110,6 +110,29 @@ class Tcp(SynchronousTestCase):
         (shape,) = found(told)
         self.assertEqual((shape["missing"], outcomes(shape)), ({"client": 0, "server": 20}, ["not-captured", "good"]))
 
+    def test_an_answer_whose_request_was_not_captured(self) -> None:
+        """Is nobody's fault, and is told once for all that follow."""
+        for told, missing in ((Told(502, is_whole=False), 0), (Told(502), 12)):
+            told.client(adu(6, READ))
+            told.server(adu(7, VALUES), missing=missing)
+            for number in (8, 9):
+                told.server(adu(number, VALUES))
+            told.client(adu(10, READ))
+            told.server(adu(10, VALUES) + adu(11, VALUES))
+            (shape,) = found(told)
+            self.assertEqual((faults(shape), outcomes(shape)[-1]), ([], "good"))
+            self.assertEqual([one["what"] for one in shape["events"]], ["unasked", "unasked"])
+            self.assertIn("from transaction 7 on", shape["events"][0]["detail"])
+
+    def test_another_s_answer_under_the_same_number(self) -> None:
+        """A master that always uses the same one: what was missing on both sides may have been answer and request."""
+        told = Told(502)
+        told.client(adu(0, READ))
+        told.client(b"", missing=12)
+        told.server(adu(0, VALUES), missing=13)
+        (shape,) = found(told)
+        self.assertEqual((outcomes(shape), shape["readings"], faults(shape)), (["not-captured"], [], []))
+
 
 class Rtu(SynchronousTestCase):
     QUESTION, ANSWER = build_frame(1, READ), build_frame(1, VALUES)
@@ -170,7 +193,20 @@ class Rtu(SynchronousTestCase):
         told.client(self.QUESTION)
         told.server(self.ANSWER)
         (shape,) = found(told)
-        self.assertEqual((outcomes(shape), faults(shape)), (["good"], [("server", "noise")]))
+        self.assertEqual((outcomes(shape), faults(shape)), (["good"], []))
+        self.assertEqual([(one["from"], one["what"]) for one in shape["events"]], [("server", "noise")])
+
+    def test_the_answer_to_a_request_that_is_missing(self) -> None:
+        """Is not taken for that of the request before, although it has its shape; and is nobody's fault."""
+        told = Told(4001)
+        told.client(self.QUESTION)
+        told.client(b"", missing=8)
+        told.server(self.ANSWER, missing=9)
+        told.client(self.QUESTION)
+        told.server(self.ANSWER)
+        (shape,) = found(told)
+        self.assertEqual((outcomes(shape), len(shape["readings"])), (["not-captured", "good"], 1))
+        self.assertEqual((faults(shape), [one["what"] for one in shape["events"]]), ([], ["noise"]))
 
     def test_octets_that_are_missing(self) -> None:
         """The CRC finds the way again."""

@@ -12,6 +12,7 @@ from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.modbus.maps import parse_map
 from smok_twisted.modbus.plan import plan_blocks
 from smok_twisted.readings import Block, BlockReport, Fault, Round, Table
+from smok_twisted.replay.findings import UNKNOWN_PLAN
 
 from .replay_rig import DEVICE_ID, SECRET, Session, Told, faults, findings, found, outcomes
 from .server_in_memory import MODEL
@@ -120,6 +121,29 @@ class Readings(SynchronousTestCase):
         self.assertEqual([len(one["readings"]) for one in shapes], [0, 2, 0])
         self.assertEqual([one["what"] for one in shapes[2]["events"]], ["plan-unknown"])
 
+    def test_a_plan_that_is_told_later(self) -> None:
+        """The device came with it, the daemon says it again for the capture: what waited is read by it."""
+        session, encoder = Session(), RoundEncoder(BLOCKS)
+        session.device(messages.plan_ok(3))
+        for batch in (1, 2):
+            session.device(data(batch, round_of(0, (1,), (550, batch)), encoder=encoder))
+        session.daemon(*PLAN, messages.ack(2))
+        session.device(messages.plan_ok(3), data(3, round_of(0, (1,), (550, 3))))
+        (one,) = findings(session, secrets=(SECRET,))
+        holding = [reading.words for reading in one.readings if reading.table is Table.HOLDING]
+        self.assertEqual((holding, one.faults), ([(550, 1), (550, 2), (550, 3)], []))
+        self.assertEqual([batch.is_acknowledged for batch in one.batches], [True, True, False])
+
+    def test_a_register_map_is_worth_less_than_the_plan(self) -> None:
+        """As soon as somebody tells it."""
+        session, other = Session(), (Block(1, Table.HOLDING, 20, 1, 60, 0, 0),)
+        session.device(messages.plan_ok(3), data(1, round_of(0, (1,), (550, 1))))
+        session.daemon(*PLAN)
+        session.device(messages.plan_ok(3), data(2, round_of(0, (1,), (550, 2))))
+        (shape,) = found(session, secrets=(SECRET,), blocks=other)
+        self.assertEqual([one["words"] for one in shape["readings"]], [[1], [550, 2]])
+        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["data-unread"], []))
+
     def test_a_plan_that_a_register_map_tells(self) -> None:
         """When the capture does not."""
         register_map = parse_map(MODEL)
@@ -162,7 +186,7 @@ class Acknowledged(SynchronousTestCase):
         """Are counted."""
         session = Session()
         session.device(messages.plan_ok(3), data(1, round_of(0, (1,), (550, 2))))
-        self.assertEqual(findings(session, secrets=(SECRET,))[0].unread_batches, 1)
+        self.assertEqual(findings(session, secrets=(SECRET,))[0].unread_batches, {UNKNOWN_PLAN: 1})
 
 
 class Orders(SynchronousTestCase):

@@ -9,8 +9,9 @@ from smok_twisted.links.smok4 import messages
 from smok_twisted.links.smok4.messages import Type
 from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.replay import smok4_records
+from smok_twisted.replay.findings import UNFOUNDED, UNKNOWN_PLAN
 
-from .replay_rig import SECRET, Session, Told, faults, found, outcomes
+from .replay_rig import SECRET, Session, Told, faults, findings, found, outcomes
 from .test_replay_smok4 import BLOCKS, REQUEST, RESPONSE, data, planned, round_of
 
 
@@ -123,8 +124,24 @@ class Gaps(SynchronousTestCase):
             session.device(data(batch, round_of(0, (1,), (550, batch)), encoder=encoder), kept=batch == 2)
         session.device(data(3, round_of(0, (1,), (550, 3))))
         (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["bad-data"], []))
+        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["data-unread"], []))
         self.assertEqual([one["batch"] for one in shape["readings"]], [3, 3])
+
+    def test_what_cannot_be_read_is_told_once(self) -> None:
+        """From where on, and why: however much of it there is; a register map does not help against it."""
+        for blocks, why, reason in (
+            (None, "by which plan they were read was said before the capture", UNKNOWN_PLAN),
+            (BLOCKS, f"block 1: changes before any values: {UNFOUNDED}", UNFOUNDED),
+        ):
+            session, encoder = Session(), RoundEncoder(BLOCKS)
+            session.device(messages.plan_ok(3), kept=False)
+            for batch in range(1, 9):
+                report = round_of(0, (batch & 1,), (550, batch))
+                session.device(data(batch, report, encoder=encoder), kept=batch > 3)
+            (one,) = findings(session, secrets=(SECRET,), blocks=blocks)
+            told = [(event.what, event.detail) for event in one.events]
+            self.assertEqual(told, [("data-unread", f"from batch 4 on: {why}")])
+            self.assertEqual((one.unread_batches, one.readings, one.faults), ({reason: 5}, [], []))
 
     def test_changes_of_what_is_missing(self) -> None:
         """What was reported before the gap is not what changes behind it: better no values than wrong ones."""
@@ -133,7 +150,7 @@ class Gaps(SynchronousTestCase):
             session.device(data(batch, round_of(0, (1,), (550, batch)), encoder=encoder), kept=batch != 2)
         session.device(data(4, round_of(0, (1,), (550, 4))))
         (shape,) = found(session, secrets=(SECRET,))
-        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["bad-data"], []))
+        self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["data-unread"], []))
         self.assertEqual([one["words"] for one in shape["readings"]], [[1], [550, 1], [1], [550, 4]])
 
     def test_values_go_on_when_only_the_server_is_missing(self) -> None:
@@ -154,6 +171,9 @@ class Gaps(SynchronousTestCase):
         session.daemon(messages.ping())
         (shape,) = found(session)
         self.assertEqual(shape["messages"], {"client": {"HELLO": 1, "record": 1}, "server": {"CHOICE": 1, "record": 2}})
+        (event,) = shape["events"]
+        self.assertEqual((event["what"], event["from"]), ("unread", "client"))
+        self.assertIn("without its secret", event["detail"])
 
     def test_the_search_ends(self) -> None:
         """A gap that hides more records than are tried is not crossed; the work is bounded."""
@@ -175,3 +195,15 @@ class Gaps(SynchronousTestCase):
         told.server(bytes(range(1, 60)))
         (shape,) = found(told, secrets=(SECRET,))
         self.assertEqual((shape["protocol"], shape["octets"]["client"], shape["faults"]), ("smok4", 59, []))
+        self.assertEqual([one["what"] for one in shape["events"]], ["unread"])
+        self.assertIn("without HELLO and CHOICE no secret opens", shape["events"][0]["detail"])
+
+    def test_only_one_side_was_captured(self) -> None:
+        """Half of the opening opens nothing; nobody is blamed for what cannot be understood."""
+        for side in (True, False):
+            session = planned(Session())
+            pieces = session.conversation.pieces
+            pieces[:] = [one if one.from_client is side else one._replace(octets=b"", missing=9) for one in pieces]
+            (shape,) = found(session, secrets=(SECRET,))
+            self.assertEqual(([one["what"] for one in shape["events"]], shape["faults"]), (["unread"], []))
+            self.assertIn("without HELLO and CHOICE no secret opens", shape["events"][0]["detail"])

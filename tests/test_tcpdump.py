@@ -19,11 +19,13 @@ from smok_twisted.errors import UserError
 from smok_twisted.modbus.mbap import Adu
 from smok_twisted.modbus.rtu import build_frame
 from smok_twisted.observe.export import export
-from smok_twisted.observe.segments import Endpoint
+from smok_twisted.observe.pcap import write_pcap
+from smok_twisted.observe.segments import Endpoint, build
 from smok_twisted.observe.streams import Conversation, Piece
 
 from .processes import ROOT, wait_until
 from .test_observe_pcap import block
+from .test_observe_streams import CLIENT, Talk
 from .test_readme import README
 from .test_tools_replay import run
 
@@ -78,6 +80,27 @@ class Recorded(SynchronousTestCase):
         return path
 
 
+class OneWay(SynchronousTestCase):
+    """``tcpdump dst port 502``, or a mirror port of one direction: half of each conversation."""
+
+    def test_nobody_is_blamed(self) -> None:
+        """What TCP acknowledges was said: it is missing, so orders are not captured, and answers are no fault."""
+        for from_client, outcomes, events in ((True, ["not-captured"] * 3, []), (False, [], ["unasked"])):
+            talk = Talk().dial()
+            for number in range(3):
+                talk.send(True, Adu(number, 1, READ).encode())
+                talk.send(False, Adu(number, 1, VALUES).encode())
+            talk.hang_up()
+            captured = [one for one in talk.segments if (one.source == CLIENT) is from_client]
+            path = Path(self.mktemp())
+            path.write_bytes(write_pcap((at, build(one, from_client, at)) for at, one in enumerate(captured)))
+            (found,) = replayed(path)["conversations"]
+            missing = {"client": 0, "server": 39} if from_client else {"client": 36, "server": 0}
+            self.assertEqual((found["missing"], found["end"]), (missing, "closed by client"))
+            self.assertEqual(([one["outcome"] for one in found["orders"]], found["faults"]), (outcomes, []))
+            self.assertEqual([one["what"] for one in found["events"]], events)
+
+
 class OtherPorts(SynchronousTestCase):
     """Where neither the octets nor the port tell the protocol, the user can."""
 
@@ -106,8 +129,8 @@ class OtherPorts(SynchronousTestCase):
     def test_nothing_is_recognised(self) -> None:
         """One line names the port and the option."""
         file = self.capture(4001, 40000, (False, build_frame(1, VALUES)), (True, build_frame(1, READ)[:4]))
-        text = "(what is spoken at port 4001 was not recognised; --port 4001=modbus-tcp, or rtu, would say it)"
-        self.assertIn(text, run(file))
+        text = "(what is spoken at port 4001 was not recognised; --port 4001=PROTOCOL would say it: "
+        self.assertIn(f"{text}smok4, rtu, p24 or modbus-tcp)", run(file))
         self.assertNotIn("not recognised", run(file, "--port", "4001=rtu"))
 
     def test_a_server_s_port_above_the_client_s(self) -> None:

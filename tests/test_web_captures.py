@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.observe.capture import WANTED_SECONDS
 from smok_twisted.observe.pcap import PacketReader
 from smok_twisted.observe.streams import conversations
+from smok_twisted.web import captures
 from smok_twisted.web.captures import CAPTURES_AT_MOST
 
 from .web_rig import Answer, Rig
@@ -46,6 +48,22 @@ class Captures(SynchronousTestCase):
         self.rig.clock.advance(WANTED_SECONDS)
         self.assertEqual(said(self.rig.ask("GET", PATH)), [])
         self.assertEqual(len(session.taps), 2)
+
+    def test_a_long_one_lets_others_have_their_turn(self):
+        """It is made slice by slice, and is what was said until it was asked for."""
+        self.rig.ask("GET", PATH)
+        (tap,) = self.rig.connect().taps
+        for _ in range(1000):
+            tap.received(b"report")
+        turns: list[Deferred[None]] = []
+        self.patch(captures, "deferLater", lambda clock, seconds: turns.append(Deferred()) or turns[-1])
+        answer = self.rig.begin("GET", PATH, Accept_Encoding="gzip")
+        while answer() is None:
+            tap.received(b"later")
+            turns[-1].callback(None)
+        self.assertGreaterEqual(len(turns), 2000 // captures.SLICE_PACKETS)
+        self.assertEqual(said(answer()), [[b"report"] * 1000])
+        self.assertNotIn("Content-Encoding", answer().headers)
 
     def test_is_audited(self):
         """Who listened, and to whom; once a capture."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from ..clock import WallClock
 from ..modbus.maps import RegisterMap
-from ..observe.capture import Capture
+from ..observe.capture import WANTED_SECONDS, Capture
 from ..readings import (
     FIRST_UNTOLD_PLAN,
     UNAUTHENTICATED,
@@ -61,7 +61,7 @@ class Session(Protocol):
         """Ask the device to come again later."""
 
     def tap_into(self, capture: Capture) -> None:
-        """Let a capture hear the octets of the connection."""
+        """Let a capture hear the octets of the connection, and what it needs to be read; again: begin anew."""
 
     def pause(self) -> Any:
         """Take nothing more from the device until the answer is released."""
@@ -120,6 +120,7 @@ class Device:
         self.values = Values()
         self.line_faults: Counter[tuple[int, Fault]] = Counter()  #: TIMEOUT and CRC of each unit, where the link tells
         self._capture: Capture | None = None
+        self._capture_end: Any = None  # nobody asks any more: its memory is given back then
         self._bad_tags: deque[float] = deque(maxlen=BAD_TAGS)
         self._arrivals: list[Deferred[None]] = []
         self._contact_seconds: float | None = None
@@ -147,7 +148,7 @@ class Device:
             old.close("replaced")
         self.session = session
         self.in_contact()
-        if self._capture is not None and self._capture.is_on:
+        if self._capture is not None:
             session.tap_into(self._capture)
         self.orders.connected(session, orders_at_once)
         arrivals, self._arrivals = self._arrivals, []
@@ -264,6 +265,7 @@ class Device:
     def removed(self) -> None:
         """The device is known no more: its session ends, and nobody waits for another one."""
         self._removed = True
+        self._end_capture()
         self.orders.disconnected()
         if self.session is not None:
             self.session.close("removed")
@@ -287,14 +289,18 @@ class Device:
     @property
     def is_captured(self) -> bool:
         """Whether anybody wants its octets."""
-        return self._capture is not None and self._capture.is_on
+        return self._capture is not None
 
     def captured(self) -> Capture:
-        """The last octets of its connections; begun now if nobody has asked for a while."""
-        if self._capture is None or not self._capture.is_on:
-            self._capture = Capture(self._wall_clock)
-            if self.session is not None:
-                self.session.tap_into(self._capture)
+        """The last octets of its connections; begun now if nobody has asked for a while, or if how it began is
+        forgotten meanwhile. It ends ``WANTED_SECONDS`` after the last call."""
+        capture, self._capture = self._capture, self._capture or Capture(self._wall_clock, self._clock.seconds)
+        if self.session is not None and (capture is None or capture.is_cut()):
+            self.session.tap_into(self._capture)
+        if self._capture_end is None:
+            self._capture_end = self._clock.callLater(WANTED_SECONDS, self._end_capture)
+        else:
+            self._capture_end.reset(WANTED_SECONDS)
         return self._capture
 
     def look(self) -> None:
@@ -303,6 +309,14 @@ class Device:
             self._watch.look(self.wanted)
 
     # -- inside
+
+    def _end_capture(self) -> None:
+        end, self._capture_end = self._capture_end, None
+        if end is not None and end.active():
+            end.cancel()
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.stop()
 
     def _bad_tag(self) -> None:
         """Somebody between us and the device changes records, or tries to."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from heapq import merge
 
-from .pcap import write_pcap
+from .pcap import pcap_parts
 from .segments import ACK, FIN, PSH, RST, SYN, Endpoint, Segment, build
 from .streams import Conversation, Piece
 
@@ -17,8 +18,13 @@ Frame = tuple[int, bytes]
 
 def export(conversations: Iterable[Conversation]) -> bytes:
     """A classic pcap file, its packets in order of time."""
-    frames = [frame for one in conversations for frame in _Writer(one.client, one.server, one.begun_us).whole(one)]
-    return write_pcap(sorted(frames, key=lambda frame: frame[0]))
+    return b"".join(export_parts(conversations))
+
+
+def export_parts(conversations: Iterable[Conversation]) -> Iterator[bytes]:
+    """The same piece by piece, each made when it is asked for."""
+    writers = [_Writer(one.client, one.server, one.begun_us).whole(one) for one in conversations]
+    return pcap_parts(merge(*writers, key=lambda frame: frame[0]))
 
 
 class _Writer:

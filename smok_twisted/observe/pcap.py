@@ -47,11 +47,14 @@ class _Interface(NamedTuple):
 
 def write_pcap(packets: Iterable[tuple[int, bytes]]) -> bytes:
     """A classic pcap file of Ethernet frames, (time_us, octets) each."""
-    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, MOST_PACKET_OCTETS, ETHERNET)
-    return head + b"".join(
-        struct.pack("<IIII", *divmod(time_us, 1_000_000), len(octets), len(octets)) + octets
-        for time_us, octets in packets
-    )
+    return b"".join(pcap_parts(packets))
+
+
+def pcap_parts(packets: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    """The same in pieces: what comes first, then each packet."""
+    yield struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, MOST_PACKET_OCTETS, ETHERNET)
+    for time_us, octets in packets:
+        yield struct.pack("<IIII", *divmod(time_us, 1_000_000), len(octets), len(octets)) + octets
 
 
 class Readable(Protocol):

@@ -2,7 +2,8 @@
 
 Retransmissions, overlaps, reordering, several connections, sequence numbers that wrap, captures that begin or end in
 the middle (RFC 9293, section 3.4). A segment waits for the octets in front of it, and for those that it acknowledges,
-so that no answer comes before its question. What never comes is told as missing.
+so that no answer comes before its question. What never comes is told as missing, also of a side of which nothing was
+captured: what the other one acknowledges was said.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from .segments import ACK, FIN, RST, SYN, Endpoint, Segment, parse
 #: Segments of one connection, and octets of all, that wait for what is in front of them.
 SEGMENTS_AT_MOST = 512
 OCTETS_AT_MOST = 64 << 20
+#: So many while nothing at all of one side was captured: it is not likely to come.
+SILENT_SEGMENTS_AT_MOST = 16
 #: Connections that are followed at the same time; the one that was silent longest gives way.
 CONNECTIONS_AT_MOST = 10_000
 
@@ -94,7 +97,7 @@ class Reassembler:
         self._connections[key] = connection
         self._waiting_octets += len(segment.octets)
         found += self._told(connection, connection.feed(time_us, segment))
-        while len(connection.waiting) > SEGMENTS_AT_MOST or (connection.waiting and self._is_full):
+        while len(connection.waiting) > connection.patience or (connection.waiting and self._is_full):
             found += self._told(connection, connection.give_up())
         if len(self._connections) > CONNECTIONS_AT_MOST:
             found += self._gone(self._connections.pop(next(iter(self._connections))))
@@ -128,6 +131,8 @@ class _Connection:
         self.waiting: list[tuple[int, bool, Segment]] = []
         self.taken_octets = 0  #: of segments that wait no more
         self._due: list[int | None] = [None, None]
+        self._first_due: list[int | None] = [None, None]  # as the other side has acknowledged it
+        self._is_heard = [False, False]
         self._syn = segment.sequence
         self._ended = [False, False]
         self._is_reset = False
@@ -139,10 +144,24 @@ class _Connection:
     def feed(self, time_us: int, segment: Segment) -> list[Piece]:
         """What can be told now."""
         from_client = self.conversation.count(segment)
-        if self._due[from_client] is None and (segment.octets or segment.flags & (SYN | FIN)):
-            self._due[from_client] = segment.sequence
+        self._begin(from_client, segment)
         self.waiting.append((time_us, from_client, segment))
         return self._ready()
+
+    @property
+    def patience(self) -> int:
+        """How many segments may wait."""
+        return SEGMENTS_AT_MOST if all(self.conversation.packets) else SILENT_SEGMENTS_AT_MOST
+
+    def _begin(self, from_client: bool, segment: Segment) -> None:
+        """Where each side begins: with its first octet, or with the first that the other one says it waits for."""
+        if not self._is_heard[from_client] and (segment.octets or segment.flags & (SYN | FIN)):
+            self._is_heard[from_client] = True
+            due = self._due[from_client]
+            if due is None or _near(due, segment.sequence) < due == self._first_due[from_client]:
+                self._due[from_client] = segment.sequence
+        if segment.flags & ACK and self._due[not from_client] is None:
+            self._due[not from_client] = self._first_due[not from_client] = segment.acknowledged
 
     def give_up(self) -> list[Piece]:
         """Something that waits must go on: what it waits for is missing."""
@@ -154,6 +173,10 @@ class _Connection:
         places += [self._place(side, one).start for _, side, one in self.waiting if side == from_client]
         first = min(place for place in places if place > heard)
         self._due[from_client] = first
+        is_silent = not self.conversation.packets[from_client] and not self._ended[from_client]
+        if is_silent and first == heard + 1 and (segment.flags & FIN or any(self._ended)):
+            self._note_end(from_client, FIN)  # it takes a number too
+            return self._ready()
         return [Piece(time_us, from_client, b"", first - heard), *self._ready()]
 
     def _ready(self) -> list[Piece]:

@@ -22,7 +22,6 @@ from .stored import PART, SAME_WITHIN_US, Stored
 JOINED_WITHIN_US = 5_000_000
 
 UNACKNOWLEDGED = "not acknowledged in the capture: the device keeps them and brings them itself"
-UNREAD = "read by a plan that neither the capture nor the store tells"
 NO_POINT = "of registers that hold no whole point of the map"
 REPORTED = "reported by the device itself at that time"
 ORDERS = "answers to orders, which are not history"
@@ -51,7 +50,7 @@ class Filling:
         """One conversation of the device, or of somebody who read it."""
         for batch in findings.batches:
             self._hear_batch(batch)
-        self._left_out[UNREAD] += findings.unread_batches
+        self._left_out.update(findings.unread_batches)
         alone = [reading for reading in findings.readings if reading.batch is None]
         if findings.protocol == "smok4":
             self._left_out[ORDERS] += len(alone)

@@ -17,6 +17,11 @@ Json = dict[str, Any]
 
 SIDES = ("server", "client")
 NOT_CAPTURED = "not-captured"
+#: The event that says from where on one side or both cannot be read, and why.
+UNREAD = "unread"
+#: Why batches cannot be read.
+UNKNOWN_PLAN = "read by a plan that neither the capture nor the store tells"
+UNFOUNDED = "changes of what was reported before the capture, or is missing in it"
 
 
 class Reading(NamedTuple):
@@ -75,13 +80,22 @@ class Findings:
     identity: Json = field(default_factory=dict)  #: who it was, as far as the protocol tells
     readings: list[Reading] = field(default_factory=list)
     batches: list[CapturedBatch] = field(default_factory=list)  #: those that brought readings, once more
-    unread_batches: int = 0  #: under a plan that nobody tells
+    unread_batches: Counter[str] = field(default_factory=Counter)  #: by why
     orders: list[Order] = field(default_factory=list)
     faults: list[Remark] = field(default_factory=list)
     events: list[Remark] = field(default_factory=list)
     messages: list[Counter[str]] = field(default_factory=lambda: [Counter(), Counter()])
     octets: list[int] = field(default_factory=lambda: [0, 0])
     missing: list[int] = field(default_factory=lambda: [0, 0])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was captured so far."""
+        return self.conversation.is_whole and not any(self.missing)
+
+    def blame(self, piece: Piece, what: str, detail: str = "") -> None:
+        """What ``piece`` says does not make sense: a fault, or, where not all was captured so far, an event."""
+        (self.fault if self.is_whole else self.event)(piece, what, detail)
 
     def fault(self, piece: Piece, what: str, detail: str = "") -> None:
         """The side that said ``piece`` broke the protocol, or cannot be understood."""
@@ -90,6 +104,20 @@ class Findings:
     def event(self, piece: Piece, what: str, detail: str = "") -> None:
         """Something worth telling."""
         self.events.append(Remark(piece.time_us, piece.from_client, what, detail))
+
+    def take(self, other: Findings) -> None:
+        """All that was found of the same conversation in other ones."""
+        self.readings += other.readings
+        self.orders += other.orders
+        self.faults += other.faults
+        self.events += other.events
+        for counts, more in zip(self.messages, other.messages, strict=True):
+            counts.update(more)
+
+    def take_unpaired(self, other: Findings) -> None:
+        """Only the orders: which answer is whose has turned out to be wrong."""
+        self.orders += [one._replace(outcome=NOT_CAPTURED, answer=None, answered_us=None) for one in other.orders]
+        self.messages[False].update(other.messages[False])
 
     def as_json(
         self, register_map: RegisterMap | None = None, rows: Callable[[Iterable[Json]], Iterable[Json]] = list

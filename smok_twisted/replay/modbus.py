@@ -71,12 +71,14 @@ class Tcp:
         self._findings = findings
         self._sides = _TcpSide(findings), _TcpSide(findings)
         self._waiting: dict[int, Asked] = {}
-        self._unheard: set[int] = set()  # transactions whose answers may be among missing octets
+        # Transactions that waited when octets of the server, or of the client, were missing.
+        self._unheard: tuple[set[int], set[int]] = set(), set()
+        self._is_unasked_told = False
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
-        if piece.missing and not piece.from_client:
-            self._unheard |= self._waiting.keys()
+        if piece.missing:
+            self._miss(piece)
         for adu in self._sides[piece.from_client].adus(piece):
             if piece.from_client:
                 self._asked(adu, piece)
@@ -88,9 +90,19 @@ class Tcp:
         for transaction in list(self._waiting):
             self._give_up(transaction)
 
+    def _miss(self, piece: Piece) -> None:
+        """When both sides have said more than was captured, another request may have the same number by now."""
+        self._unheard[piece.from_client].update(self._waiting)
+        for transaction in self._unheard[False] & self._unheard[True]:
+            self._give_up(transaction)
+
+    def _forget(self, transaction: int) -> None:
+        for unheard in self._unheard:
+            unheard.discard(transaction)
+
     def _give_up(self, transaction: int) -> None:
-        outcome = NOT_CAPTURED if transaction in self._unheard else "unanswered"
-        self._unheard.discard(transaction)
+        outcome = NOT_CAPTURED if transaction in self._unheard[False] else "unanswered"
+        self._forget(transaction)
         self._findings.orders.append(self._waiting.pop(transaction).unanswered(outcome))
 
     def _asked(self, adu: mbap.Adu, piece: Piece) -> None:
@@ -100,14 +112,25 @@ class Tcp:
 
     def _answered(self, adu: mbap.Adu, piece: Piece) -> None:
         asked = self._waiting.pop(adu.transaction, None)
-        self._unheard.discard(adu.transaction)
+        self._forget(adu.transaction)
         if asked is None:
-            self._findings.fault(piece, "unasked", f"an answer to transaction {adu.transaction}")
-        elif adu.unit != asked.unit:
-            self._findings.fault(piece, "wrong-unit", f"unit {adu.unit} answers a request to unit {asked.unit}")
+            self._tell_unasked(adu, piece)
+            return
+        self._is_unasked_told = False
+        if adu.unit != asked.unit:
+            self._findings.blame(piece, "wrong-unit", f"unit {adu.unit} answers a request to unit {asked.unit}")
             self._findings.orders.append(asked.unanswered("wrong-reply"))
         else:
             settle(self._findings, asked, adu.pdu, piece.time_us)
+
+    def _tell_unasked(self, adu: mbap.Adu, piece: Piece) -> None:
+        """Where requests were not captured, once for all that follow."""
+        if self._findings.is_whole:
+            self._findings.fault(piece, "unasked", f"an answer to transaction {adu.transaction}")
+        elif not self._is_unasked_told:
+            self._is_unasked_told = True
+            what = f"from transaction {adu.transaction} on: what is answered was not captured"
+            self._findings.event(piece, "unasked", what)
 
 
 class _TcpSide:
@@ -148,14 +171,15 @@ class Rtu:
         self._requests = rtu.request_decoder()
         self._answers: rtu.Decoder | None = None  # while an answer is due
         self._asked: Asked | None = None
-        self._bad_crc = self._has_missed = False
+        self._bad_crc = False
         self._strange_octets = [0, 0]  # that belong to no frame, since the last request
         self._last: list[Piece | None] = [None, None]
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
         self._last[piece.from_client] = piece
-        self._has_missed |= piece.missing > 0 and not piece.from_client
+        if piece.missing:
+            self._miss()
         self._strange_octets[piece.from_client] += len(piece.octets)
         if piece.from_client:
             self._requests.feed(piece.octets)
@@ -164,6 +188,13 @@ class Rtu:
         elif self._answers is not None:
             self._answers.feed(piece.octets)
             self._server_said(self._answers, piece)
+
+    def _miss(self) -> None:
+        """An answer that comes may be one to a request that was not captured."""
+        if self._asked is not None:
+            self._findings.orders.append(self._asked.unanswered(NOT_CAPTURED))
+        self._asked, self._answers, self._bad_crc = None, None, False
+        self._strange_octets[False] = 0
 
     def ended(self) -> None:
         """Nothing more comes: what looked like the begin of a frame is none."""
@@ -205,12 +236,10 @@ class Rtu:
             self._findings.orders.append(self._asked.unanswered(self._why_unanswered()))
         else:
             self._tell_strange(False)
-        self._asked, self._answers, self._bad_crc, self._has_missed = None, None, False, False
+        self._asked, self._answers, self._bad_crc = None, None, False
         self._strange_octets[False] = 0
 
     def _why_unanswered(self) -> str:
-        if self._has_missed:
-            return NOT_CAPTURED
         return "crc" if self._bad_crc else "wrong-reply" if self._strange_octets[False] else "unanswered"
 
     def _count(self, frame: rtu.Frame, piece: Piece) -> None:
@@ -221,4 +250,5 @@ class Rtu:
     def _tell_strange(self, from_client: bool) -> None:
         octets, last = self._strange_octets[from_client], self._last[from_client]
         if octets and last is not None:
-            self._findings.fault(last, "noise", f"{octets} octets that belong to no frame")
+            which = "frame" if self._findings.is_whole else "frame that was captured whole, with its request"
+            self._findings.blame(last, "noise", f"{octets} octets that belong to no {which}")

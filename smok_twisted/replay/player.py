@@ -10,12 +10,11 @@ from typing import NamedTuple, Protocol
 
 from ..errors import RemoteError
 from ..handshake.messages import MAGIC
-from ..links.p24.commands import INIT_OCTETS
 from ..modbus import mbap, rtu
 from ..observe.streams import Conversation, Piece
 from .findings import Findings
 from .modbus import Rtu, Tcp
-from .p24 import P24
+from .p24 import P24, is_init
 from .smok4 import Smok4
 from .smok4_messages import Known
 
@@ -43,11 +42,6 @@ class Kind(NamedTuple):
     make: Callable[[Findings, Known], Dialect]
 
 
-def _is_init(octets: bytes) -> bool:
-    """Any u64, then version 0, and nothing more until the server has answered."""
-    return len(octets) == INIT_OCTETS and not any(octets[8:])
-
-
 def _is_rtu(octets: bytes) -> bool:
     decoder = rtu.request_decoder()
     decoder.feed(octets)
@@ -67,13 +61,17 @@ def _is_mbap(octets: bytes) -> bool:
 KINDS = (
     Kind("smok4", (2406,), lambda octets: octets.startswith(MAGIC), True, Smok4),
     Kind("rtu", (), _is_rtu, True, lambda findings, known: Rtu(findings)),
-    Kind("p24", (2405,), _is_init, False, lambda findings, known: P24(findings)),
+    Kind("p24", (2405,), is_init, False, lambda findings, known: P24(findings)),
     Kind("modbus-tcp", (502, 1502), _is_mbap, False, lambda findings, known: Tcp(findings)),
 )
 
 
 #: Ports of the protocols that are known by them.
 PORTS = tuple(port for kind in KINDS for port in kind.ports)
+
+
+#: What each of them is called, for users.
+PROTOCOLS = ", ".join(kind.name for kind in KINDS[:-1]) + f" or {KINDS[-1].name}"
 
 
 class Replay:

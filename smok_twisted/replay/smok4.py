@@ -10,11 +10,12 @@ from ..errors import RemoteError
 from ..handshake.keys import session_keys
 from ..handshake.messages import Choice, Hello
 from ..observe.streams import Piece
-from .findings import Findings
+from .findings import UNREAD, Findings
 from .smok4_messages import Known, Messages
 from .smok4_records import Side, opens
 
 HELLO_OCTETS, CHOICE_OCTETS = 20, 9
+_SEALED = "without HELLO and CHOICE no secret opens what follows"
 
 
 class Smok4:
@@ -27,26 +28,43 @@ class Smok4:
         self._hello = self._choice = b""
         self._suite = Suite.RABBIT_SHA1
         self._messages = Messages(findings, known)
-        if not findings.conversation.is_whole:
-            for side in self._sides:
-                side.is_lost = True
+        self._is_begun = False
 
     def heard(self, piece: Piece) -> None:
         """The next piece of either side."""
+        self._begin(piece)
         side = self._sides[piece.from_client]
         if piece.missing:
-            side.missed(piece.missing)
-            self._messages.missed(piece.from_client)
+            self._miss(side, piece)
         elif not side.is_lost:
             try:
                 self._decode(side, piece)
             except RemoteError as error:
                 side.is_lost = True
-                self._findings.fault(piece, error.reason, error.detail)
+                self._findings.blame(piece, error.reason, error.detail)
 
     def ended(self) -> None:
         """Nothing more comes."""
         self._messages.ended()
+
+    def _begin(self, piece: Piece) -> None:
+        if not self._is_begun and not self._findings.conversation.is_whole:
+            self._lose(piece, f"the capture begins in the middle; {_SEALED}", *self._sides)
+        self._is_begun = True
+
+    def _miss(self, side: Side, piece: Piece) -> None:
+        was_lost = side.is_lost
+        side.missed(piece.missing)
+        self._messages.missed(piece.from_client)
+        if not was_lost and not self._choice:
+            self._lose(piece, f"octets are missing; {_SEALED}", *self._sides)
+        elif not was_lost and side.is_lost:
+            self._lose(piece, "octets are missing, and without its secret nothing tells where a record begins", side)
+
+    def _lose(self, piece: Piece, why: str, *sides: Side) -> None:
+        self._findings.event(piece, UNREAD, why)
+        for side in sides:
+            side.is_lost = True
 
     def _decode(self, side: Side, piece: Piece) -> None:
         side.feed(piece.octets)
@@ -63,7 +81,7 @@ class Smok4:
 
     def _take_hello(self, octets: bytes) -> None:
         hello, self._hello = Hello.decode(octets), octets
-        self._messages.device_id = hello.device_id
+        self._messages.begin(hello.device_id)
         self._findings.identity = {"device": f"{hello.device_id:#018x}", "kid": hello.kid, "suite": None}
 
     def _take_choice(self, octets: bytes) -> None:

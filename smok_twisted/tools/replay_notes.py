@@ -9,6 +9,7 @@ from ..errors import UserError
 from ..observe.pcap import PacketReader
 from ..observe.segments import ACCEPTED_LINKS, LINKS
 from ..replay.findings import Findings, Json
+from ..replay.player import PROTOCOLS
 
 
 @dataclass
@@ -45,4 +46,4 @@ def _unknown(found: Sequence[Findings]) -> list[str]:
     if not ports or any(one.protocol != "unknown" for one in found):
         return []
     shown = ", ".join(map(str, ports[:10])) + (" ..." if len(ports) > 10 else "")
-    return [f"what is spoken at port {shown} was not recognised; --port {ports[0]}=modbus-tcp, or rtu, would say it"]
+    return [f"what is spoken at port {shown} was not recognised; --port {ports[0]}=PROTOCOL would say it: {PROTOCOLS}"]

@@ -27,6 +27,7 @@ class Reply:
     content_type: str = "application/json"
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    may_shrink: bool = True  #: whether to compress it; what is long and sealed only costs time
 
 
 def json_reply(value: Any, status: int = 200, **headers: str) -> Reply:
@@ -49,7 +50,7 @@ def put(reply: Reply, request: Any) -> bytes:
     request.setHeader("Content-Type", reply.content_type)
     for name, text in reply.headers.items():
         request.setHeader(name, text)
-    if len(body) >= _COMPRESS_FROM_OCTETS:
+    if reply.may_shrink and len(body) >= _COMPRESS_FROM_OCTETS:
         request.setHeader("Vary", "Accept-Encoding")
         if _GZIP.search(b",".join(request.requestHeaders.getRawHeaders(b"Accept-Encoding", []))):
             request.setHeader("Content-Encoding", "gzip")

@@ -78,6 +78,7 @@ class ServerSession:
         self._plan_number: int | None = None  # under which the DATA that follow were read
         self._decoder: RoundDecoder | None = None  # None: nobody here knows that plan
         self._told_plan: int | None = None
+        self._owes_plan = False  # to a capture that did not hear how this session came by it
         self._stopped = False
         self._ack: Any = None
         self._pace = AckPace(times.ack_seconds)
@@ -140,12 +141,7 @@ class ServerSession:
         """Let the device read by this plan; told once, and only when the device holds another."""
         if self._plan_number != plan.number and self._told_plan != plan.number:
             self._told_plan = plan.number
-            try:
-                bodies = plans.encode(plan.number, plan.blocks, self._max_body_octets)
-            except LocalError as reason:
-                return self._device.plan_untold(plan.number, str(reason))
-            for body in bodies:
-                self._send(body)
+            self._tell(plan)
 
     def acknowledge(self) -> None:
         """One more batch is durable. They become so in groups: one ACK tells of all of them."""
@@ -172,8 +168,13 @@ class ServerSession:
         self._below.close(mood)
 
     def tap_into(self, capture: Any) -> None:
-        """Let a capture hear this connection."""
+        """Let a capture hear this connection; whoever reads it must be able to tell what was reported.
+
+        So the device is told its plan again, under the same number: the next report of each block is then full.
+        """
         self._below.tap_into(capture)
+        self._owes_plan = True
+        self._pay_plan()
 
     def pause(self) -> Any:
         """Take nothing more from the device until the answer is released."""
@@ -201,6 +202,7 @@ class ServerSession:
             self._decoder = None if blocks is None else RoundDecoder(blocks)
         if self._device.wanted is not None:
             self.want(self._device.wanted)
+            self._pay_plan()
 
     def _data(self, payload: bytes) -> None:
         if self._plan_number is None:
@@ -238,6 +240,21 @@ class ServerSession:
     }
 
     # -- inside
+
+    def _tell(self, plan: Plan) -> None:
+        self._owes_plan = False
+        try:
+            bodies = plans.encode(plan.number, plan.blocks, self._max_body_octets)
+        except LocalError as reason:
+            return self._device.plan_untold(plan.number, str(reason))
+        for body in bodies:
+            self._send(body)
+
+    def _pay_plan(self) -> None:
+        """Only the plan that the device says it reads by: one that is on its way comes first, or is what it is owed."""
+        wanted = self._device.wanted
+        if self._owes_plan and wanted is not None and self._plan_number == wanted.number:
+            self._tell(wanted)
 
     def _look_after(self) -> None:
         """One timer a session, moved on by itself, not by every message: is it silent, is it old?"""
