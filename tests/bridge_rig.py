@@ -10,6 +10,7 @@ from smok_twisted.storage.cassandra.bridge import PROBE, Bridge, Options, Statem
 from smok_twisted.storage.cassandra.policies import Tally
 
 INSERT = Statement("INSERT ?")
+ROW = Statement("INSERT a row", travels_together=True)
 
 
 class ManualReactor(Clock):
