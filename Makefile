@@ -65,7 +65,7 @@ soak:             ## kill -9 of the daemon under load, CYCLES times (100), with 
 	$(prepare) test
 	$(python) -m tests.kill_loop --cycles $(CYCLES)
 
-differential:     ## our MODBUS beside pymodbus and tshark, COUNT PDUs (100000) per function and direction
+differential:     ## our MODBUS beside pymodbus, libmodbus and tshark, COUNT PDUs (100000) per function and direction
 	$(prepare) test
 	$(python) -m tests.differential --count $(COUNT)
 

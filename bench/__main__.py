@@ -15,15 +15,17 @@ from .run import Run, load
 from .table import Row
 
 
-def modules(wanted: set[int]) -> list[str]:
-    """Names of the measuring modules, in order; all of them when nothing in particular is wanted."""
+def modules() -> dict[int, str]:
+    """Names of the measuring modules by their rows, in order."""
     names = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name.startswith("row_"))
-    return [name for name in names if not wanted or int(name.split("_")[1]) in wanted]
+    return {int(name.split("_")[1]): name for name in names}
 
 
 def _measure(wanted: set[int]) -> Run:
     rows: list[Row] = []
-    for name in modules(wanted):
+    for number, name in modules().items():
+        if wanted and number not in wanted:
+            continue
         print(f"measuring {name} ...", file=sys.stderr)
         rows += import_module(f"bench.{name}").measure()
     return Run(description(), rows)
@@ -37,6 +39,9 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.again and (arguments.into is None or arguments.rows):
         parser.error("--again needs --into FOLDER, and no rows")
+    known = modules()
+    if unknown := sorted(set(arguments.rows) - known.keys()):
+        parser.exit(2, f"there is no row {unknown[0]}, the rows are {min(known)} to {max(known)}\n")
     return arguments
 
 

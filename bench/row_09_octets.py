@@ -10,22 +10,33 @@ LIVE = Terms()
 #: For a link that is paid for by the octet: one ACK for twelve reports, for six batches.
 THRIFTY = Terms(keepalive_seconds=900, ack_seconds=780)
 BATCHED = Terms("5m", keepalive_seconds=2520, ack_seconds=2100)
+WITHOUT, WITH = "keepalives left out", "with the keepalives that it cannot do without"
+WHY = "two keepalives a minute"
 
 
 def measure() -> list[Row]:
     """Each way of SMOK/4 and P24 beside MODBUS/TCP and MQTT, counted by the same rule."""
-    one_by_one, keepalives = p24(window=1), p24_keepalives()
-    p24_peers = {"P24, one by one": one_by_one, "MODBUS/TCP": modbus_tcp(), "MQTT, JSON": mqtt_json()}
     peers = f"MODBUS/TCP {modbus_tcp().total:g}, MQTT JSON {mqtt_json().total:g}"
-    beside_p24 = f"P24 one by one {one_by_one.total:g}; keepalives {keepalives.total:g} more"
     terms = "keepalive 15m, ack_delay 13m"
-    rows = [
+    return [
         _row("SMOK/4 live, default settings", smok4(LIVE), 110, peers, "each report is acknowledged by itself"),
         _row(f"SMOK/4 live, {terms}", smok4(THRIFTY), 110, peers, "ACKs"),
         _row("SMOK/4 5-minute batches, keepalive 42m, ack_delay 35m", smok4(BATCHED), 32, peers, "ACKs"),
-        _row("P24, 20 outstanding", p24(window=20), 300, beside_p24, "more segments than two"),
+        *first_generation(),
     ]
-    return [*rows[:-1], rows[-1]._replace(data={**rows[-1].data, "peers": _shown(p24_peers)})]
+
+
+def first_generation() -> list[Row]:
+    """P24, as if it could do without its keepalives, and as it is: silence of 60 s ends its connection."""
+    one_by_one, pipelined, keepalives = p24(window=1), p24(window=20), p24_keepalives()
+    both, as_it_is = one_by_one.plus(keepalives), pipelined.plus(keepalives)
+    peers = _shown({"P24, one by one": both, "MODBUS/TCP": modbus_tcp(), "MQTT, JSON": mqtt_json()})
+    what, beside = "P24, 20 outstanding", "P24 one by one"
+    last = _row(f"{what}, {WITH}", as_it_is, 300, f"{beside} {both.total:g}", WHY)
+    return [
+        _row(f"{what}, {WITHOUT}", pipelined, 300, f"{beside} {one_by_one.total:g}", "more segments than three"),
+        last._replace(data={**last.data, "peers": peers}),
+    ]
 
 
 def _row(what: str, traffic: Traffic, target: float, reference: str, why: str) -> Row:

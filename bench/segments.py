@@ -39,6 +39,10 @@ class Traffic(NamedTuple):
     def __sub__(self, other: Traffic) -> Traffic:
         return Traffic(*(one - less for one, less in zip(self, other, strict=True)))
 
+    def plus(self, other: Traffic) -> Traffic:
+        """Both together; ``+`` is that of tuples."""
+        return Traffic(*(one + more for one, more in zip(self, other, strict=True)))
+
     def each(self, parts: float) -> Traffic:
         """The share of one part."""
         return Traffic(*(one / parts for one in self))

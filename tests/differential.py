@@ -1,7 +1,8 @@
-"""Our MODBUS and pymodbus's, octet by octet: ``make differential`` compares 100,000 PDUs per function and direction.
+"""Our MODBUS beside pymodbus's and libmodbus's: ``make differential`` compares 100,000 PDUs per function and direction.
 
-Half of the PDUs are valid, half are damaged. Where the two differ, ``tests.modbus_disagreements`` must have the reason,
-and the verdict that tshark gives on the same PDU.
+Half of the PDUs are valid, half are damaged. Where two differ, ``tests.modbus_disagreements`` (pymodbus) or
+``tests.libmodbus_disagreements`` must have the reason, and the verdict that tshark gives on the same PDU. Frames of RTU
+and MBAP are compared as well, whole and damaged. libmodbus is asked in ``tests.libmodbus_differential``.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -24,9 +25,13 @@ from smok_twisted.modbus import mbap, rtu
 from smok_twisted.modbus.pdu import decode_request
 from smok_twisted.modbus.responses import IdentificationResponse, decode_response
 
-from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, TAKES, UNKNOWN, Case, Value, reason_for
-from .modbus_judge import Pdu, bad_crcs, verdicts
-from .modbus_samples import damaged, random_request, random_response, replaced
+from . import libmodbus
+from .libmodbus_differential import ASKED, beside
+from .libmodbus_disagreements import DISAGREEMENTS as libmodbus_listed
+from .modbus_disagreements import DISAGREEMENTS as pymodbus_listed
+from .modbus_disagreements import FUNCTIONS, TAKES, Case, Value, reason_for
+from .modbus_samples import asked_by, damaged, random_request, random_response, replaced
+from .modbus_tally import AGREED, AGREED_EVERY, Listed, Tally, judge, summary
 
 # What each of the two makes of a PDU.
 
@@ -120,38 +125,6 @@ def _their_identification(item: Any) -> Value:
 
 # The comparison.
 
-#: Of the PDUs that both understand the same, so many are one that tshark sees too.
-AGREED_EVERY = 20
-AGREED = "agreed"
-
-
-@dataclass
-class Tally:
-    """What came of it. ``defects`` are disagreements that nobody has explained, and verdicts that nobody expected.
-
-    ``disputed`` has the PDUs of each explained disagreement, ``agreed`` some of those that both understand the same.
-    """
-
-    compared: int = 0
-    accepted: int = 0
-    explained: Counter[str] = field(default_factory=Counter)
-    defects: list[str] = field(default_factory=list)
-    disputed: dict[str, list[Pdu]] = field(default_factory=dict)
-    agreed: list[Pdu] = field(default_factory=list)
-    judged: Counter[tuple[str, str]] = field(default_factory=Counter)  #: by disagreement and word
-
-    def add(self, other: Tally) -> None:
-        """Take another's."""
-        self.compared += other.compared
-        self.accepted += other.accepted
-        self.explained += other.explained
-        self.defects += other.defects
-        self.judged += other.judged
-        self.agreed += other.agreed
-        for name, pdus in other.disputed.items():
-            self.disputed.setdefault(name, []).extend(pdus)
-
-
 def compare(function: int, is_request: bool, count: int, random: Random) -> Tally:
     """Encode ``count`` PDUs of a function, frame them, damage every second, and decode all."""
     tally = Tally()
@@ -188,16 +161,17 @@ def _compare_frames(mine: Any, pdu: bytes, foreign: Any, is_request: bool, rando
     decoder = _DECODERS[is_request]
     their_rtu, their_tcp = FramerRTU(decoder), FramerSocket(decoder)
     rtu_frame, tcp_frame = rtu.build_frame(adu.unit, pdu), adu.encode()
+    our_rtu = rtu.request_decoder if is_request else partial(rtu.response_decoder, adu.unit, asked_by(mine, random))
     checks = {
         "RTU octets": their_rtu.encode(their_pdu, adu.unit, adu.transaction) == rtu_frame,
         "MBAP octets": their_tcp.encode(their_pdu, adu.unit, adu.transaction) == tcp_frame,
         "RTU taken apart by pymodbus": their_rtu.decode(rtu_frame) == (len(rtu_frame), adu.unit, 0, pdu),
         "MBAP taken apart by pymodbus": their_tcp.decode(tcp_frame) == (len(tcp_frame), adu.unit, adu.transaction, pdu),
-        "RTU damaged": _nothing_found(their_rtu, rtu_frame, random) if is_request else True,
+        "RTU taken apart by us": _next(our_rtu(), rtu_frame) == (adu.unit, pdu),
+        "RTU damaged": _nothing_found(our_rtu, their_rtu, rtu_frame, random),
+        "RTU behind noise": _found_behind_noise(our_rtu, rtu_frame, adu.unit, random),
         "MBAP taken apart by us": _next(mbap.Decoder(), tcp_frame) == adu,
     }
-    if is_request:
-        checks["RTU taken apart by us"] = _next(rtu.request_decoder(), rtu_frame) == (adu.unit, pdu)
     tally.defects += [f"{what}: {mine}" for what, agrees in checks.items() if not agrees]
 
 
@@ -206,11 +180,11 @@ def _next(decoder: mbap.Decoder | rtu.Decoder, octets: bytes) -> Any:
     return decoder.next()
 
 
-def _nothing_found(their_rtu: FramerRTU, frame: bytes, random: Random) -> bool:
+def _nothing_found(our_rtu: Callable[[], rtu.Decoder], their_rtu: FramerRTU, frame: bytes, random: Random) -> bool:
     """A flipped bit, or an end that is missing: neither finds a frame, but for one whose CRC is right by chance."""
     at = random.randrange(len(frame) * 8)
     for wrong in (replaced(frame, at // 8, frame[at // 8] ^ 1 << at % 8), frame[:-1]):
-        found = _next(rtu.request_decoder(), wrong)
+        found = _next(our_rtu(), wrong)
         if isinstance(found, rtu.Frame) and their_rtu.encode(found.pdu, found.unit, 0) not in wrong:
             return False
         _, unit, _, pdu = their_rtu.decode(wrong)
@@ -219,46 +193,60 @@ def _nothing_found(their_rtu: FramerRTU, frame: bytes, random: Random) -> bool:
     return True
 
 
-def judge(tally: Tally, at_most: int | None = None) -> None:
-    """Let tshark see what is disputed, ``at_most`` so many PDUs of each disagreement, and what is agreed."""
-    asked = [(name, pdu) for name, pdus in tally.disputed.items() for pdu in pdus[:at_most]]
-    asked += [(AGREED, pdu) for pdu in tally.agreed]
-    for (name, pdu), verdict in zip(asked, verdicts([pdu for _, pdu in asked]), strict=True):
-        tally.judged[name, verdict.word] += 1
-        if verdict.word not in (DISAGREEMENTS[name].verdicts if name in DISAGREEMENTS else (TAKES, UNKNOWN)):
-            what = "request" if pdu[1] else "response"
-            tally.defects.append(f"{name}: {what} {pdu[0].hex()} is {verdict.word} to tshark: {verdict.text}")
-    if bad := bad_crcs(tally.agreed):
-        tally.defects.append(f"{bad} RTU frames whose CRC tshark finds wrong")
-    tally.disputed, tally.agreed = {}, []
+def _found_behind_noise(our_rtu: Callable[[], rtu.Decoder], frame: bytes, unit: int, random: Random) -> bool:
+    """Octets that cannot begin a frame are passed over; a request may be for any unit, so there are none for it."""
+    noise = bytes(octet for octet in random.randbytes(3) if octet != unit)
+    if our_rtu is rtu.request_decoder or not noise:
+        return True
+    decoder = our_rtu()
+    return bool(_next(decoder, noise + frame) == (len(noise), False)) and decoder.next() == (unit, frame[1:-2])
 
 
 def main() -> int:
-    """Print what was compared; status 1 if there is a disagreement without a reason."""
+    """Print what was compared; status 1 if there is a disagreement without a reason, or no libmodbus."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000, help="per function and direction")
     parser.add_argument("--seed", type=int, default=4)
     options = parser.parse_args()
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+    print("pymodbus:")
+    told = [
+        _told(compare(*way, options.count, Random(options.seed)), pymodbus_listed, *way)
+        for way in product(FUNCTIONS, (True, False))
+    ]
+    defects = _summed(told, pymodbus_listed)
+    library = libmodbus.load()
+    if library is None:
+        print("no libmodbus: install libmodbus5")
+        return 1
+    print("libmodbus:")
+    with beside(library, Random(options.seed)) as both:
+        told_of = partial(_told, listed=libmodbus_listed)
+        told = [told_of(both.requests(one, options.count), function=one, is_request=True) for one in FUNCTIONS]
+        told += [told_of(both.responses(one, options.count), function=one, is_request=False) for one in ASKED]
+        differing = both.differing()
+    print(*differing, sep="\n", end="")
+    return 1 if _summed(told, libmodbus_listed) or defects or differing else 0
+
+
+def _told(tally: Tally, listed: Mapping[str, Listed], function: int, is_request: bool) -> Tally:
+    judge(tally, listed)
+    what = "requests" if is_request else "responses"
+    print(
+        f"function {function:2}: {tally.compared} {what}, {tally.accepted} accepted,"
+        f" {tally.explained.total()} explained, {len(tally.defects)} not",
+        flush=True,
+    )
+    return tally
+
+
+def _summed(told: Iterable[Tally], listed: Mapping[str, Listed]) -> int:
     total = Tally()
-    for function in FUNCTIONS:
-        for is_request in (True, False):
-            tally = compare(function, is_request, options.count, Random(options.seed))
-            judge(tally)
-            what = "requests" if is_request else "responses"
-            print(
-                f"function {function:2}: {tally.compared} {what}, {tally.accepted} accepted, "
-                f"{tally.explained.total()} explained, {len(tally.defects)} not",
-                flush=True,
-            )
-            total.add(tally)
+    for tally in told:
+        total.add(tally)
     print(f"\n{total.judged[AGREED, TAKES]} that both understand were taken apart by tshark\n")
-    for name, reason in DISAGREEMENTS.items():
-        words = [f"{total.judged[name, word]} {word}" for word in reason.verdicts]
-        print(f"{total.explained[name]:8} {name}: {reason.text} tshark: {reason.tshark} ({', '.join(words)}).")
-    for defect in total.defects[:20]:
-        print(defect)
-    return 1 if total.defects else 0
+    print(*summary(total, listed), "", sep="\n")
+    return len(total.defects)
 
 
 if __name__ == "__main__":

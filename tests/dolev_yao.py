@@ -5,12 +5,13 @@ he only cannot open or make what is under a key that he lacks. The search visits
 is the sessions of the device, those of the server, and the set of items on the wire.
 
 ``PROTOCOL`` is SMOK/4; each of ``WEAKENED`` lacks one of its parts, and the search must find what that part is for.
-``python -m tests.dolev_yao`` prints the attacks.
+``python -m tests.dolev_yao`` searches all of them and prints the attacks.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -224,6 +225,17 @@ def no_keystream_reuse(protocol: Protocol, state: State) -> bool:
 Promise = Callable[[Protocol, State], bool]
 PROMISES: tuple[Promise, ...] = (transcript_agreement, order, injectivity, no_weak_suite, no_keystream_reuse)
 
+#: What each part of the protocol is for: the promises that do not hold without it.
+BROKEN: dict[str, set[Promise]] = {
+    "no tag": {transcript_agreement, order, injectivity, no_weak_suite},
+    "one key for both directions": {transcript_agreement, order, no_keystream_reuse},
+    "no seq": {order, no_keystream_reuse},
+    "keys without Ns": {transcript_agreement, order, injectivity, no_keystream_reuse},
+    "keys without Nd": {transcript_agreement, order, injectivity, no_keystream_reuse},
+    "Nd repeated": {order, injectivity, no_keystream_reuse},
+    "offer outside the key derivation": {transcript_agreement, no_weak_suite},
+}
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -290,15 +302,26 @@ def attack(protocol: Protocol, promise: Promise) -> Attack | None:
     return next((found for found in everywhere if not promise(protocol, found.state)), None)
 
 
-def main() -> None:
-    """Print one attack for each weakened protocol and promise."""
+def main() -> int:
+    """Search SMOK/4, then print one attack for each weakened protocol and promise; status 1 if SMOK/4 is broken, or if
+    a weakened one breaks other promises than it is known to."""
+    surprises = []
+    for scope in SCOPES:
+        reached = list(states(PROTOCOL, scope))
+        broken = {promise.__name__ for promise in PROMISES for found in reached if not promise(PROTOCOL, found.state)}
+        print(f"SMOK/4, {scope}: {len(reached)} states, {'broken: ' + ', '.join(broken) if broken else 'all holds'}")
+        surprises += broken
     for name, protocol in WEAKENED.items():
         for promise in PROMISES if protocol.tag else PROMISES[:-1]:  # without tags, that search never ends
             found = attack(protocol, promise)
             print(f"{name}: {promise.__name__} {'broken by' if found else 'holds'}")
             for move in found.moves if found else ():
                 print(f"    {move.role} {move.number} <- {move.item or 'dial in'}")
+            if (found is not None) != (promise in BROKEN[name]):
+                surprises.append(f"{name}: {promise.__name__}")
+    print("not as expected:", ", ".join(surprises) or "nothing")
+    return 1 if surprises else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
-"""Every parser that a stranger's octets reach, each as a function that may raise what it declares and nothing else.
+"""Every parser that a stranger's octets or files reach, each as a function that may raise what it declares, no more.
 
-``tests/corpus`` has a folder for each, with inputs that come far; ``python -m tests.fuzzing --count 20000`` damages
-them at random and prints the slowest input of each parser.
+``tests/corpus`` has a folder for each, with inputs that come far; ``python -m tests.fuzzing --count 20000 [NAME ...]``
+damages them at random and prints the slowest input of each parser. (What is gzip'd may cost as much as it unpacks to.)
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from smok_twisted.modbus.pdu import Read, ReadIdentification, ReadWrite, Request
 from smok_twisted.modbus.responses import ModbusException, check_response, decode_response
 from smok_twisted.readings import Block, Table
 from smok_twisted.web.members import Members, Query, parse_json
+
+from .fuzzing_files import capture, conversation, http, segment
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 INPUT_OCTETS = 2048  #: the longest input
@@ -218,6 +220,10 @@ PARSERS: dict[str, Parser] = {
     "rtu_echo": Parser(stream(lambda: rtu.response_decoder(1, WriteCoils(0, (1,)))), RemoteError),
     "http_body": Parser(body, UserError),
     "http_query": Parser(query, UserError),
+    "http": Parser(http, RemoteError),
+    "capture": Parser(capture, UserError),
+    "segment": Parser(segment, RemoteError),
+    "conversation": Parser(conversation, RemoteError),
     "register_map": Parser(lambda octets: parse_map(octets.decode(errors="replace")), UserError),
 }
 
@@ -263,9 +269,13 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--count", type=int, default=20_000, help="inputs for each parser")
     options.add_argument("--seed", type=int, default=4)
+    options.add_argument("names", metavar="NAME", nargs="*", help="of a parser; without, all")
     given = options.parse_args()
+    if unknown := set(given.names) - PARSERS.keys():
+        options.error(f"no parser {', '.join(unknown)}, there are {', '.join(PARSERS)}")
     worst = 0.0
-    for name, parser in PARSERS.items():
+    for name in given.names or PARSERS:
+        parser = PARSERS[name]
         seeds, random = corpus(name), Random(given.seed)
         slowest, seconds = b"", 0.0
         for _ in range(given.count):

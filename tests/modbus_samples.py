@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from pymodbus.pdu import bit_message, mei_message, register_message
 from pymodbus.pdu.exceptionresponse import ExceptionResponse as TheirException
@@ -14,6 +14,7 @@ from smok_twisted.modbus.pdu import (
     Read,
     ReadIdentification,
     ReadWrite,
+    Request,
     WriteCoil,
     WriteCoils,
     WriteRegister,
@@ -119,6 +120,26 @@ def random_response(function: int, random: Random) -> tuple[Any, Any]:
                 code, dict(objects)
             )
     return random_request(function, random)
+
+
+def asked_by(response: Any, random: Random) -> Request:
+    """A request that ``response`` of ours answers: an exception any of its function, bits also fewer of them."""
+    match response:
+        case ExceptionResponse(function):
+            request: Request = random_request(function, random)[0]
+            return request
+        case ReadResponse(23, values):
+            return ReadWrite(0, len(values), 0, (1,))
+        case ReadResponse(function, values):
+            table = Table(function)
+            return Read(table, 0, len(values) - (random.randrange(8) if table.is_bits else 0))
+        case WriteResponse(15, start, count):
+            return WriteCoils(start, (1,) * count)
+        case WriteResponse(_, start, count):
+            return WriteRegisters(start, (1,) * count)
+        case IdentificationResponse(code):
+            return ReadIdentification(code)
+    return cast(Request, response)  # the others are their own echo
 
 
 def damaged(pdu: bytes, random: Random) -> bytes:

@@ -31,6 +31,8 @@ from .fleet_rig import OPEN_DOOR, OTHER_CORES, MeasuredDaemon
 
 #: Devices that stay connected; each asks something so often.
 STAYING, STAYING_SECONDS = 20, 0.25
+#: 99 % of what they ask must be answered within this.
+LONGEST_SECONDS = 1.0
 #: A process of devices holds as many connections that died.
 A_PROCESS = 5000
 #: Before the power cut they come at this pace.
@@ -56,8 +58,10 @@ class Figures:
     violations: dict[str, float] = field(default_factory=dict)
 
 
-def run(folder: Path, devices: int, sources: int, limits: str) -> Figures:
-    """A storm of so many devices from so many addresses of this machine."""
+def run(
+    folder: Path, devices: int, sources: int, limits: str, staying_seconds: float = STAYING_SECONDS
+) -> Figures:
+    """A storm of so many devices from so many addresses of this machine; each that stays asks something so often."""
     daemon = MeasuredDaemon(folder, limits)
     daemon.start()
     try:
@@ -67,16 +71,18 @@ def run(folder: Path, devices: int, sources: int, limits: str) -> Figures:
             parts = [storming[first : first + A_PROCESS] for first in range(0, devices, A_PROCESS)]
             swarms = [_swarm(stack, daemon, part) for part in parts]
             staying = _swarm(stack, daemon, _enrol(daemon, STAYING, STAYING, "stay"))
-            return _storm(daemon, swarms, staying, devices)
+            return _storm(daemon, swarms, staying, devices, staying_seconds)
     finally:
         daemon.end()
 
 
-def _storm(daemon: MeasuredDaemon, swarms: list[Subject], staying: Subject, devices: int) -> Figures:
+def _storm(
+    daemon: MeasuredDaemon, swarms: list[Subject], staying: Subject, devices: int, staying_seconds: float
+) -> Figures:
     _told(staying, f"dial {STAYING / 2}")
     _all_told(swarms, f"dial {FIRST_A_SECOND / len(swarms)}")
     idle = daemon.resident_kilobytes()
-    _told(staying, f"watch {STAYING_SECONDS}")
+    _told(staying, f"watch {staying_seconds}")
     time.sleep(5)
     calm = _told(staying, "latencies")
     _all_told(swarms, "abandon")
@@ -206,9 +212,10 @@ def _spread(seconds: list[float]) -> str:
     return f"{len(seconds)} times, median {median:.0f} ms, p99 {nearly_all:.0f} ms, longest {longest:.0f} ms"
 
 
-def holds(figures: Figures) -> bool:
-    """Whether the bars of F15 are met."""
-    unnoticed = all(p99(figures.storm[kind]) < 1 for kind in ("pong", "ack")) and not figures.unanswered
+def holds(figures: Figures, longest_seconds: float = LONGEST_SECONDS) -> bool:
+    """Whether the bars of F15 are met; ``longest_seconds`` is the one for 99 % of what the others wait for."""
+    waits = [figures.storm[kind] for kind in ("pong", "ack")]
+    unnoticed = all(some and p99(some) < longest_seconds for some in waits) and not figures.unanswered
     return unnoticed and not figures.missing and figures.back[-1] <= 600
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,10 +16,14 @@ from bench.octets import Terms, modbus_tcp, mqtt_json, p24, p24_keepalives, smok
 from bench.plain_rabbit import PlainRabbit
 from bench.rabbit_elsewhere import Missing, cryptopp, libtomcrypt
 from bench.row_09_octets import BATCHED, LIVE, THRIFTY
+from bench.row_09_octets import first_generation as p24_octets
 from bench.row_10_modem import devices
+from bench.row_10_modem import first_generation as p24_devices
 from bench.segments import DEVICE, SERVER, Tally, Traffic, of_exchange
 from smok_twisted.cipher.rabbit import Rabbit
 from smok_twisted.settings import Settings
+
+HERE = Path(__file__).resolve().parent.parent
 
 
 def in_minutes(count: int, traffic: Traffic) -> Traffic:
@@ -111,10 +118,30 @@ class OctetsOf20RegistersTests(SynchronousTestCase):
         self.assertEqual(devices(p24(window=1).to_device), 110)
         self.assertEqual(devices(p24(window=20).to_device), 600)
 
+    def test_p24_as_it_is(self) -> None:
+        """Within both targets only if its keepalives are left out, which no connection of it can."""
+        for rows, ours in ((p24_octets(), ("300", "548")), (p24_devices(), ("600", "313"))):
+            self.assertEqual(tuple(row.ours for row in rows), ours)
+            self.assertEqual(str(rows[0].verdict), "meets")
+            self.assertIn("misses by", str(rows[1].verdict))
+            self.assertIn("keepalives a minute", str(rows[1].verdict))
+
     def test_peers(self) -> None:
         """The same registers by MODBUS/TCP and MQTT."""
         self.assertEqual(modbus_tcp(), Traffic(to_server=89, to_device=92, segments=3))
         self.assertEqual(mqtt_json(), Traffic(to_server=541, to_device=44, segments=3))
+
+
+class CommandTests(SynchronousTestCase):
+    """``python -m bench``."""
+
+    def test_a_row_that_is_not_there(self) -> None:
+        """One line that says which there are, before anything is measured; no empty table."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "9", "99"], cwd=HERE, capture_output=True, text=True, check=False
+        )
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, "there is no row 99, the rows are 1 to 17\n")
 
 
 class ReferenceTests(SynchronousTestCase):

@@ -6,6 +6,7 @@ With ``make fuzz`` each input is timed as well: none may take more than 50 ms of
 from __future__ import annotations
 
 import os
+import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -94,52 +95,91 @@ for _name in PARSERS:
 BODIES = st.lists(inputs("message").map(lambda octets: octets[:255] or b"\0"), min_size=1, max_size=8)
 
 
-class Session(SynchronousTestCase):
+def cpu_of(call: Callable[[], object]) -> float:
+    """Seconds that it costs."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+class Talking(SynchronousTestCase):
+    """What a whole connection makes of it."""
+
+    def try_talk(self, prepare: Callable[[], Callable[[], object]]) -> None:
+        """What ``prepare`` returns is called, each time on a new server: it must take little time, and little memory.
+        Time is looked at under ``make fuzz``, and by itself: being traced costs more."""
+        if IS_TIMED and cpu_of(prepare()) > SLOW_SECONDS:
+            self.assertLess(min(cpu_of(prepare()) for _ in range(5)), SLOW_SECONDS)
+        self.assertLess(peak_octets(prepare()), MEMORY_OCTETS)
+
+
+class Session(Talking):
     """A device that has logged in and talks nonsense ends its own session and nothing else."""
 
     @given(BODIES, st.booleans())
     @example([b"\x04\x00\x01"], True)
     def test_any_bodies(self, bodies: list[bytes], has_plan: bool) -> None:
         """The server does not crash, whatever comes, with or without a plan; the next login works."""
-        server = Server()
-        end = server.dial()
-        if has_plan:
-            end.hold(0)
-            end.take_plan()
-        self.talk(end, bodies)
-        self.assertEqual(server.notes.crashes, [])
-        self.assertIsNotNone(server.dial().welcome)
+        self.try_bodies(bodies, has_plan)
 
     @given(st.data())
     def test_any_readings(self, data: DataObject) -> None:
         """The same for what looks like DATA, under a plan."""
-        server = Server()
-        end = server.dial()
-        end.hold(0)
-        end.take_plan()
         payloads = data.draw(st.lists(inputs("data").map(lambda octets: octets[1:253]), min_size=1, max_size=4))
-        self.talk(end, [bytes((Type.DATA, 0, batch)) + payload for batch, payload in enumerate(payloads, 1)])
-        self.assertEqual(server.notes.crashes, [])
+        self.try_bodies([bytes((Type.DATA, 0, batch)) + payload for batch, payload in enumerate(payloads, 1)], True)
+
+    def try_bodies(self, bodies: list[bytes], has_plan: bool) -> None:
+        servers = []
+
+        def prepare() -> Callable[[], None]:
+            servers.append(Server())
+            end = servers[-1].dial()
+            if has_plan:
+                end.hold(0)
+                end.take_plan()
+            return partial(self.talk, end, bodies)
+
+        self.try_talk(prepare)
+        for server in servers:
+            self.assertEqual(server.notes.crashes, [])
+            self.assertIsNotNone(server.dial().welcome)
 
     def talk(self, end: DeviceEnd, bodies: list[bytes]) -> None:
         for body in bodies:
             end.send(body)
 
 
-class Dialling(SynchronousTestCase):
+class Dialling(Talking):
     """A stranger who dials in and has no secret."""
 
     @given(inputs("frames"), st.integers(1, 64))
     def test_any_octets(self, octets: bytes, size: int) -> None:
         """In pieces of any size: at most CHOICE comes back, the server does not crash, nobody is let in."""
-        server = Server()
-        decoder, above = server.stack()
-        protocol = FramedProtocol(decoder, above, server.clock, FramingTimes(), server.notes)
-        transport = MemoryTransport("198.51.100.9")
-        protocol.makeConnection(transport)
+        servers = []
+
+        def prepare() -> Callable[[], None]:
+            servers.append(Stranger())
+            return partial(servers[-1].talk, octets, size)
+
+        self.try_talk(prepare)
+        for stranger in servers:
+            self.assertLessEqual(stranger.transport.octets_sent, CHOICE_OCTETS)
+            self.assertEqual(stranger.server.notes.crashes, [])
+            self.assertIsNone(stranger.server.device.session)
+
+
+class Stranger:
+    """One who has connected to a server, and has said nothing yet."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.transport = MemoryTransport("198.51.100.9")
+        decoder, above = self.server.stack()
+        self._protocol = FramedProtocol(decoder, above, self.server.clock, FramingTimes(), self.server.notes)
+        self._protocol.makeConnection(self.transport)
+
+    def talk(self, octets: bytes, size: int) -> None:
+        """Say it in pieces of that size, until the server closes."""
         for at in range(0, len(octets), size):
-            if not transport.closing:
-                protocol.dataReceived(octets[at : at + size])
-        self.assertLessEqual(transport.octets_sent, CHOICE_OCTETS)
-        self.assertEqual(server.notes.crashes, [])
-        self.assertIsNone(server.device.session)
+            if not self.transport.closing:
+                self._protocol.dataReceived(octets[at : at + size])

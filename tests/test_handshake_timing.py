@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .handshake_timing import IDS, Door, calls, cpu_ns
+from .handshake_timing import FAR_OUT, IDS, Door, calls, cpu_ns, lines, right_share, welch_t
 
 PAIRS = 5000
 WARM_UP = 6
@@ -36,6 +37,15 @@ class Oracle(SynchronousTestCase):
         for kind in IDS:
             self.assertEqual(self.door.counted(kind), PAIRS + WARM_UP)
 
+    def test_lines(self) -> None:
+        """No line is run for the one kind that is not for the other: a branch that finds something takes longer."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for number in range(50):
+            unknown, wrong = (self.door.attempt(device_id, number, lines).work for device_id in IDS.values())
+            self.assertGreater(min(map(len, unknown)), 100)
+            self.assertEqual(unknown, wrong)
+
     def test_the_device_itself(self) -> None:
         """After all of it there is one alarm, and the device that was meant logs in as ever."""
         for number in range(500):
@@ -43,3 +53,24 @@ class Oracle(SynchronousTestCase):
                 self.door.attempt(device_id, number, cpu_ns)
         self.assertEqual(self.door.alarms, ["wrong-secrets"])
         self.assertIsNotNone(self.door.server.dial().welcome)
+
+
+class Statistics(SynchronousTestCase):
+    """What the command would see: series of 10,000, as long and as uneven as those that it measures."""
+
+    def series(self, seed: int, more: float = 0.0) -> list[float]:
+        random = Random(seed)
+        return [more + random.lognormvariate(4.6, 0.4) for _ in range(10_000)]
+
+    def test_alike(self) -> None:
+        """Two of one kind are not told apart."""
+        one, other = self.series(1), self.series(2)
+        self.assertLess(abs(welch_t(one, other)), FAR_OUT)
+        self.assertLess(right_share(one, other), 0.52)
+
+    def test_one_that_takes_longer(self) -> None:
+        """Five per cent more are seen, whichever comes first, though one look tells next to nothing."""
+        one, other = self.series(1), self.series(2, more=5.0)
+        self.assertGreater(welch_t(other, one), FAR_OUT)
+        self.assertLess(welch_t(one, other), -FAR_OUT)
+        self.assertLess(right_share(one, other), 0.6)

@@ -1,4 +1,4 @@
-"""Our MODBUS means the same as that of others: pymodbus on every PDU, libmodbus as the master of our servers."""
+"""Our MODBUS means the same as that of others: pymodbus on every PDU, libmodbus as a unit and as a master of ours."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ from smok_twisted.modbus.responses import Response, check_response
 from smok_twisted.modbus.server import TcpServerFactory
 from smok_twisted.readings import Table
 
-from .differential import AGREED, Tally, compare, judge, ours, theirs
+from . import libmodbus_disagreements
+from .differential import compare, ours, theirs
 from .libmodbus import Answer, Master, load
+from .libmodbus_differential import ASKED, beside
 from .modbus_disagreements import DISAGREEMENTS, FUNCTIONS, MALFORMED, TAKES, Case, reason_for
 from .modbus_judge import verdicts
+from .modbus_tally import AGREED, Tally, judge
 from .tshark import need_tshark
 
 UNIT = 17
@@ -61,7 +64,6 @@ class Pymodbus(SynchronousTestCase):
             self.assertNotEqual(case.ours, case.theirs, name)
             self.assertEqual(reason_for(case), name)
 
-
     def test_the_third_opinion(self) -> None:
         """tshark gives each disagreement the verdict that is written beside it, and takes apart what both agree on."""
         need_tshark()
@@ -73,21 +75,61 @@ class Pymodbus(SynchronousTestCase):
         for function in FUNCTIONS:
             for is_request in (True, False):
                 total.add(compare(function, is_request, 300, Random(function)))
-        judge(total, at_most=100)
+        judge(total, DISAGREEMENTS, at_most=100)
         self.assertEqual(total.defects, [])
         self.assertEqual({name for name, _ in total.judged} - {AGREED}, set(total.explained))
         self.assertGreater(total.judged[AGREED, TAKES], 100)
+
+
+def need_libmodbus() -> Any:
+    """The library. Raises SkipTest where it is not, but in CI."""
+    library = load()
+    if library is None:
+        assert not os.environ.get("CI"), "CI must have libmodbus (tools/debian-packages)"
+        raise SkipTest("no libmodbus: it is not heard; install libmodbus5 for that")
+    return library
+
+
+class BesideLibmodbus(SynchronousTestCase):
+    """Some hundred PDUs per function between a unit and a master of each; ``make differential`` has many more."""
+
+    def setUp(self) -> None:
+        manager = beside(need_libmodbus(), Random(4))
+        self.both = manager.__enter__()
+        self.addCleanup(manager.__exit__, None, None, None)
+
+    def test_our_master_and_their_unit(self) -> None:
+        """Each request, whole or damaged, is answered as by our unit, but for the disagreements that have a reason."""
+        for function in FUNCTIONS:
+            tally = self.both.requests(function, 400)
+            self.assertEqual(tally.defects, [])
+            self.assertGreater(tally.accepted, -1 if function == 43 else 40)  # which it only refuses
+        self.assertEqual(self.both.differing(), [])
+
+    def test_their_master_and_our_unit(self) -> None:
+        """They ask in the same octets, and make of each answer, whole or damaged, what we make of it."""
+        for function in ASKED:
+            tally = self.both.responses(function, 400)
+            self.assertEqual(tally.defects, [])
+            self.assertGreater(tally.accepted, 40)
+
+    def test_each_disagreement(self) -> None:
+        """Each that is listed is there, is told by its own reason, and has the verdict of tshark beside it."""
+        need_tshark()
+        listed = libmodbus_disagreements.DISAGREEMENTS
+        cases = [self.both.case(reason.example) for reason in listed.values()]
+        for name, case in zip(listed, cases, strict=True):
+            self.assertNotEqual(case.ours, case.theirs, name)
+            self.assertEqual(libmodbus_disagreements.reason_for(case), name)
+        found = [verdict.word for verdict in verdicts([(case.pdu, case.is_request) for case in cases])]
+        self.assertEqual(found, [reason.verdicts[0] for reason in listed.values()])
 
 
 class Libmodbus(TestCase):
     """A master in C understands our answers, and we its questions."""
 
     def setUp(self) -> None:
-        self.library = load()
-        if self.library is None:
-            if os.environ.get("CI"):
-                self.fail("CI must have libmodbus (tools/debian-packages)")
-            raise SkipTest("no libmodbus: its master is not heard; install libmodbus5 for that")
+        self.library = need_libmodbus()
         self.random = Random(4)
         self.bank = RegisterBank()
         self.cells = {

@@ -11,6 +11,7 @@ from smok_twisted.errors import RemoteError
 from smok_twisted.handshake import messages
 
 from .dolev_yao import (
+    BROKEN,
     DEVICE,
     FORGED,
     OWN,
@@ -23,32 +24,15 @@ from .dolev_yao import (
     Choice,
     Hello,
     Move,
-    Promise,
     Protocol,
     Record,
     Scope,
     State,
     attack,
     deliveries,
-    injectivity,
-    no_keystream_reuse,
-    no_weak_suite,
-    order,
     states,
-    transcript_agreement,
 )
 from .test_handshake_login import DEVICE_ID, DeviceEnd, ServerEnd
-
-#: What each part of the protocol is for: the promises that do not hold without it.
-BROKEN: dict[str, set[Promise]] = {
-    "no tag": {transcript_agreement, order, injectivity, no_weak_suite},
-    "one key for both directions": {transcript_agreement, order, no_keystream_reuse},
-    "no seq": {order, no_keystream_reuse},
-    "keys without Ns": {transcript_agreement, order, injectivity, no_keystream_reuse},
-    "keys without Nd": {transcript_agreement, order, injectivity, no_keystream_reuse},
-    "Nd repeated": {order, injectivity, no_keystream_reuse},
-    "offer outside the key derivation": {transcript_agreement, no_weak_suite},
-}
 
 
 class Search(SynchronousTestCase):

@@ -29,6 +29,10 @@ class Slot:
 _NOBODY = Slot(-1, Suite.RABBIT_SHA1, b"", 0)
 
 
+def _two(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    return (*slots, _NOBODY, _NOBODY)[:2]
+
+
 def live(slots: tuple[Slot, ...], now_us: int) -> tuple[Slot, ...]:
     """``slots`` (older first) without the one that has retired; never before the first login with the new one."""
     if len(slots) < 2:
@@ -72,15 +76,16 @@ class Keyring:
 
     def find(self, device_id: int, kid: int, suite: Suite) -> Candidate:
         """The secret to continue a login on. Equal work for known, unknown and revoked ids."""
-        decoy = decoy_secret(self._node_secret, device_id, kid, suite)
+        secret, genuine = decoy_secret(self._node_secret, device_id, kid, suite), False
         known = self._slots.get(device_id)
-        secret, genuine = decoy, False
         refusal = "unknown-device" if known is None else "unknown-kid" if known else "revoked"
-        for slot in (*live(known or (), self._wall_clock_us()), _NOBODY, _NOBODY)[:2]:
-            if slot.kid == kid and not genuine:
-                genuine = slot.suite == suite
-                secret = slot.secret if genuine else decoy
-                refusal = "wrong-secret" if genuine else "wrong-suite"
+        for slot in _two(live(_two(known or ()), self._wall_clock_us())):
+            # No branches: what is found must take no longer than what is not.
+            is_next = (slot.kid == kid) & (not genuine)
+            fits = is_next & (slot.suite is suite)
+            secret = (secret, slot.secret)[fits]
+            refusal = (refusal, "wrong-suite", "wrong-secret")[is_next + fits]
+            genuine |= fits
         return Candidate(secret, genuine, refusal)
 
     def logged_in(self, device_id: int, secret: bytes) -> bool:

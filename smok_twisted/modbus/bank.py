@@ -65,6 +65,7 @@ class RegisterBank:
                 self._write(Table.HOLDING, address, (word & and_mask | or_mask & ~and_mask & 0xFFFF,))
                 return request
             case ReadWrite(read_start, read_count, write_start, values):
+                self._read(Table.HOLDING, read_start, read_count)  # both addresses first: all or nothing
                 self._write(Table.HOLDING, write_start, values)
                 return ReadResponse(request.function, self._read(Table.HOLDING, read_start, read_count))
         return ExceptionResponse(request.function, ExceptionCode.ILLEGAL_FUNCTION)
