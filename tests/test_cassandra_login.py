@@ -13,7 +13,7 @@ from smok_twisted.errors import StorageAway
 from smok_twisted.settings import load
 from smok_twisted.storage.cassandra.bridge import Bridge, Refused, Statement
 from smok_twisted.storage.cassandra.options import Options, options_of
-from smok_twisted.storage.cassandra.schema import check
+from smok_twisted.storage.cassandra.schema import expect_tables
 from tools.cassandra import Options as ClusterOptions
 from tools.cassandra import cluster
 from tools.cassandra.configuration import PASSWORD, USER
@@ -64,8 +64,8 @@ class Login(TestCase):
         self.assertEqual((made.code, made.err), (0, ""))
 
         bridge = self.bridge(options)
+        bridge.expect = expect_tables
         await bridge.connect()
-        await check(bridge)
         clients = set(await bridge.execute(CLIENTS))
         self.assertEqual(clients, {(USER, True)})
 
