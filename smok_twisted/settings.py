@@ -163,7 +163,7 @@ class Cassandra:
 class Journal:
     """[storage.journal]"""
 
-    max_size: int | None = _setting(None, _OCTETS)  #: octets; None: half of what is free when the daemon starts
+    max_size: int | None = _setting(None, _OCTETS)  #: octets; None: half of what is free
     retention: float = _setting(600.0, _seconds(30, 86_400))
 
 
