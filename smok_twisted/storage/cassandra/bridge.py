@@ -1,21 +1,17 @@
 """Between the driver's threads and the reactor: Deferreds, a bounded window, and an end to asking nobody.
 
-Of use alone: a Twisted application that only wants Cassandra needs this module and its ``Options``. Completed
-requests are collected by the driver's thread and brought over by one ``callFromThread`` for all that wait. A Deferred
-that is dropped or cancelled cancels nothing: what was sent is done or not.
+Of use alone: a Twisted application that only wants Cassandra needs this module and its ``Options``. A Deferred that is
+dropped or cancelled cancels nothing: what was sent is done or not.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList, fail, inlineCallbacks, succeed
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from ...clock import WallClock, wall_clock_us
 from ...errors import LocalError, StorageAway, StorageError
@@ -23,6 +19,7 @@ from ..records import Health
 from ..writer import Marks
 from .answers import Failed, Refused, Unknown
 from .circuit import Circuit
+from .courier import Courier, Rows
 from .driver import DriverSession
 from .options import Options
 from .policies import Tally
@@ -30,8 +27,6 @@ from .seeker import Seeker
 from .window import BACKGROUND, LIVE, Request, Window
 
 __all__ = ["BACKGROUND", "LIVE", "Bridge", "Failed", "Observer", "Options", "Refused", "Statement", "Unknown", "all_of"]
-
-Rows = list[tuple[Any, ...]]
 
 
 class Statement(NamedTuple):
@@ -44,11 +39,6 @@ class Statement(NamedTuple):
 
 #: Something that only a database with enough nodes can answer. Refused counts as answered: there is no schema yet.
 PROBE = Statement("SELECT version FROM schema_version WHERE id = 0")
-
-
-#: So many requests on their way make it worth while to wait for further answers, so long.
-_BUSY = 16
-_GATHERING_SECONDS = 0.002
 
 
 class Observer(Protocol):
@@ -108,13 +98,7 @@ class Bridge:
         #: not fit to be used: it counts as away then, for that reason, and is asked again.
         self.expect: Callable[[Rows], None] = lambda rows: None
         self._circuit = Circuit(chance)
-        self._session: Any = None
-        self._prepared: dict[Statement, Any] = {}
-        self._preparing: dict[Statement, list[list[Request]]] = {}
-        self._done: deque[tuple[list[Request], Rows, StorageError | None]] = deque()
-        self._is_coming = False
-        self._gathering: Any = None
-        self._pumping: Any = None
+        self._courier = Courier(reactor, self._window, self._end, self._pumped)
         self._seeker = Seeker(reactor, self._circuit.next_probe_seconds, self._try, self._found, self._note)
         self._is_closed = False
 
@@ -138,7 +122,8 @@ class Bridge:
     @property
     def tally(self) -> Tally:
         """How often one node was not enough, since it is connected."""
-        return Tally() if self._session is None else self._session.tally
+        session = self._courier.session
+        return Tally() if session is None else session.tally
 
     def connect(self) -> Deferred[None]:
         """Fires when the database is there for the first time; goes on trying until then.
@@ -166,22 +151,20 @@ class Bridge:
         self._end_all(self._window.give_up_out(), Unknown("closed before Cassandra has said whether it was done"))
         yield stopped
         yield self._let_go()  # of one that was being made
-        for call in (self._gathering, self._pumping):
-            if call is not None and call.active():
-                call.cancel()
+        self._courier.stop()
 
     def _let_go(self) -> Deferred[None]:
-        session, self._session = self._session, None
-        return succeed(None) if session is None else self._in_thread(session.close)
+        session, self._courier.session = self._courier.session, None
+        return succeed(None) if session is None else self._courier.in_thread(session.close)
 
     @inlineCallbacks
     def _try(self) -> Generator[Deferred[Any], Any, None]:
-        if self._session is None:
-            self._session = yield self._in_thread(self._make_session, self._options)
+        if self._courier.session is None:
+            self._courier.session = yield self._courier.in_thread(self._make_session, self._options)
         if self._is_closed:
             return
         request = self._window.out(Request(self._question, (), Deferred(), self._reactor.seconds()))
-        self._send([request])
+        self._courier.send([request])
         try:
             rows = yield request.answer
         except Refused as refusal:
@@ -216,9 +199,6 @@ class Bridge:
             except Exception:
                 self.log.failure("told of Cassandra, {hear} failed", hear=hear)
 
-    def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), call, *arguments)
-
     # -- requests
 
     def execute(self, statement: Statement, *values: Any, priority: int = LIVE) -> Deferred[Rows]:
@@ -235,80 +215,14 @@ class Bridge:
         except StorageError as error:
             return fail(error)
         if statement.travels_together:
-            self._pump_soon()
+            self._courier.pump_soon()
         else:
-            self._pump()
+            self._courier.pump()
         return answer
 
-    def _pump_soon(self) -> None:
-        """When all that is wanted in this turn of the loop has been said: what the journal wrote at once, mostly."""
-        if self._pumping is None or not self._pumping.active():
-            self._pumping = self._reactor.callLater(0, self._pump)
-
-    def _pump(self) -> None:
-        while together := self._window.take():
-            self._send(together)
+    def _pumped(self) -> None:
         if self._window.has_crossed():
             self._tell(self.high_water if self._window.is_high else self.low_water)
-
-    def _send(self, together: list[Request]) -> None:
-        statement = together[0].statement
-        prepared = self._prepared.get(statement)
-        if prepared is not None:
-            self._ask(prepared, together)
-        elif statement in self._preparing:
-            self._preparing[statement].append(together)
-        else:
-            self._preparing[statement] = [together]
-            preparing = self._in_thread(self._session.prepare, statement.cql, statement.is_idempotent)
-            preparing.addBoth(self._is_prepared, statement)
-
-    def _is_prepared(self, result: Any, statement: Statement) -> None:
-        waiting = self._preparing.pop(statement)
-        if isinstance(result, Failure):
-            for together in waiting:
-                self._end(together, [], result.value)
-        else:
-            self._prepared[statement] = result
-            for together in waiting:
-                self._ask(result, together)
-        self._pump()
-
-    def _ask(self, prepared: Any, together: list[Request]) -> None:
-        if self._session is None:
-            return  # closed; it is told there
-        try:
-            self._session.ask(prepared, [request.values for request in together], self._came, together)
-        except Exception as error:  # values that do not fit
-            self._ended(together, [], Refused(f"not sent to Cassandra: {error}"))
-
-    def _came(self, together: list[Request], rows: Rows, error: StorageError | None) -> None:
-        """In a thread of the driver, mostly."""
-        self._done.append((together, rows, error))
-        if not self._is_coming:
-            self._is_coming = True
-            self._reactor.callFromThread(self._wait_for_more)
-
-    def _wait_for_more(self) -> None:
-        """While much is on its way, more answers come at once: waking up for each by itself costs more than they do."""
-        if self.in_flight < _BUSY:
-            self._drain()
-        else:
-            self._gathering = self._reactor.callLater(_GATHERING_SECONDS, self._drain)
-
-    def _drain(self) -> None:
-        """All that have come by now; for later ones there is another call."""
-        self._is_coming = False
-        for _ in range(len(self._done)):
-            self._ended(*self._done.popleft())
-        self._pump()
-
-    def _ended(self, together: list[Request], rows: Rows, error: StorageError | None) -> None:
-        if isinstance(error, (Refused, Failed)) and len(together) > 1:  # one of them is to blame, not the others
-            for request in together:
-                self._send([request])
-        else:
-            self._end(together, rows, error)
 
     def _end(self, together: list[Request], rows: Rows, error: Any) -> None:
         out = [request for request in together if self._window.back(request)]
