@@ -82,7 +82,7 @@ class Keyring:
         for slot in _two(live(_two(known or ()), self._wall_clock_us())):
             # No branches: what is found must take no longer than what is not.
             is_next = (slot.kid == kid) & (not genuine)
-            fits = is_next & (slot.suite is suite)
+            fits = is_next & (slot.suite == suite)
             secret = (secret, slot.secret)[fits]
             refusal = (refusal, "wrong-suite", "wrong-secret")[is_next + fits]
             genuine |= fits

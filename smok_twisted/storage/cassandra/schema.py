@@ -23,7 +23,7 @@ from .options import Options
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS {}.schema_version (id int PRIMARY KEY, version int)"
 _VERSION_COLUMNS = {"id", "version"}
 #: How long nodes may take to hear of another's change before they count as disagreeing.
-_AGREEMENT_SECONDS = 20.0
+_AGREEMENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
