@@ -57,8 +57,16 @@ class Fleet:
     def _listen(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
             for key, _ in self._selector.select(left):
-                if self._devices[key.data].heard_all():
+                if self._has_heard_all(key):
                     self._waiting.discard(key.data)
+
+    def _has_heard_all(self, key: selectors.SelectorKey) -> bool:
+        """Never, when its connection is lost: then it is among those that are told at the end."""
+        try:
+            return self._devices[key.data].heard_all()
+        except ConnectionError:
+            self._selector.unregister(key.fileobj)
+            return False
 
 
 def main(host: str, port: int, count: int) -> None:
