@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.trial.unittest import SynchronousTestCase
+
+from smok_twisted.errors import StorageError
 from smok_twisted.storage.journal.files import Files
 from smok_twisted.storage.journal.reader import Segment
 from smok_twisted.storage.journal.segment import HEAD_OCTETS, RECORD_OCTETS
@@ -53,3 +56,44 @@ def overwrite(path, position, octets):
     with path.open("r+b") as file:
         file.seek(position)
         file.write(octets)
+
+
+class FilesCase(SynchronousTestCase):
+    """``self.folder`` is not there yet."""
+
+    def setUp(self):
+        self.folder = Path(self.mktemp()).resolve() / "data" / "journal"
+
+    def open(self, **options):
+        files = opened(self.folder, **options)
+        self.addCleanup(files.close)
+        return files
+
+    def reopened(self, files, **options):
+        files.close()
+        return self.open(**options)
+
+    def refused(self, **options):
+        before = self.listing()
+        text = str(self.assertRaises(StorageError, opened, self.folder, **options))
+        self.assertEqual(self.listing(), before)
+        return text
+
+    def listing(self):
+        return {path.name: path.read_bytes() for path in self.folder.glob("*") if path.is_file()}
+
+    def lsns(self, files, from_lsn=1, limit=10_000):
+        """All from there on, page by page; what is damaged is in ``self.damages``."""
+        self.damages, lsns = [], []
+        while True:
+            found = files.read(from_lsn, limit)
+            self.damages += map(str, found.damages)
+            if not found.entries:
+                return lsns
+            for entry in found.entries:
+                self.assertEqual(entry.payload, payload(entry.lsn))
+            lsns += [entry.lsn for entry in found.entries]
+            from_lsn = lsns[-1] + 1
+
+    def assert_all(self, files, first, end):
+        self.assertEqual((self.lsns(files, first), self.damages), (list(range(first, end)), []))

@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from smok_twisted.devices.orders import OutcomeUnknown, Priority
 from smok_twisted.links.smok4 import messages
 from smok_twisted.links.smok4.messages import ModbusResponse, Type
-from smok_twisted.links.smok4.rounds import RoundEncoder
 from smok_twisted.links.smok4.server import SessionTimes
 from smok_twisted.modbus.protocol import LineFault
 from smok_twisted.readings import OLDEST_AGE, TIME_DOUBTFUL, BlockReport, Fault, Round
 
-from .server_in_memory import DEVICE_ID, NOW_US, DeviceEnd, Server, result_of
+from .server_in_memory import DEVICE_ID, NOW_US, Server, result_of
+from .smok4_sessions import READ, SessionCase
 
-READ = b"\x03\x00\x0a\x00\x01"
 
-
-class Sessions(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.server = Server()
-        self.device = self.server.device
-
-    def tearDown(self) -> None:
-        """No session may end by a fault of our own."""
-        self.assertEqual([crash.getTraceback() for crash in self.server.notes.crashes], [])
-
-    def ready(self) -> DeviceEnd:
-        """A device that has logged in and holds the wanted plan."""
-        end = self.server.dial()
-        end.hold(0)
-        end.take_plan()
-        return end
-
-    def prepare(self, end: DeviceEnd) -> int:
-        """Let it encode for the wanted plan, as if it held it from before; the plan's number."""
-        assert self.device.wanted is not None
-        end.encoder = RoundEncoder(self.device.wanted.blocks)
-        return self.device.wanted.number
-
-    def tick(self, end: DeviceEnd, seconds: float = 0.0) -> None:
-        self.server.clock.advance(seconds)
-        end.wire.pump()
-
-    def reports(self) -> list[tuple[int, int, tuple[BlockReport, ...]]]:
-        stored = result_of(self.server.store.reports(DEVICE_ID, 0, 1 << 62))
-        return [(one.batch, one.time_us - NOW_US, one.blocks) for one in stored]
-
+class Sessions(SessionCase):
     # -- login
 
     def test_welcome(self) -> None:
@@ -121,68 +89,6 @@ class Sessions(SynchronousTestCase):
         again = self.server.dial()
         again.hold(number)
         self.assertEqual(again.got, [])
-
-    def plans(self, end: DeviceEnd) -> list[int]:
-        found = [int.from_bytes(body[1:3]) for body in end.got if body[0] == Type.PLAN]
-        end.got.clear()
-        return found
-
-    def captured(self, *ends: DeviceEnd) -> None:
-        self.device.captured()
-        for end in ends:
-            end.wire.pump()
-
-    def test_a_capture_is_told_the_plan(self) -> None:
-        """Under the same number, once for each capture; changes that cross with it are still understood."""
-        end = self.ready()
-        report = Round(0, (BlockReport(0, (1,)), BlockReport(1, (1, 2))))
-        end.report(1, report)
-        end.got.clear()
-        for _ in range(2):
-            self.captured()
-        end.report(2, report)  # crosses
-        (number,) = self.plans(end)
-        assert self.device.wanted is not None
-        self.assertEqual(number, self.device.wanted.number)
-        end.hold(number)
-        end.report(3, report)  # by a device that does not begin anew
-        end.encoder = RoundEncoder(self.device.wanted.blocks)
-        end.report(4, report)
-        self.assertEqual([blocks for _, _, blocks in self.reports()], [report.reports] * 4)
-        self.assertEqual((self.plans(end), end.wire.up), ([], True))
-
-    def test_a_capture_waits_for_the_plan_that_is_on_its_way(self) -> None:
-        """Never the old one behind the new one; and what was told before the capture is told again."""
-        end = self.server.dial()
-        end.hold(0)
-        (number,) = self.plans(end)
-        self.captured(end)
-        self.assertEqual(self.plans(end), [])
-        end.hold(number)
-        self.assertEqual(self.plans(end), [number])
-        end.hold(number)
-        self.assertEqual(self.plans(end), [])
-
-    def test_a_capture_of_a_device_that_comes_later(self) -> None:
-        """With a plan that it holds, or without: in either case it is told, once. A read-only one reads as any."""
-        result_of(self.server.registry.change(self.device, read_only=True))
-        self.captured()
-        assert self.device.wanted is not None
-        for held in (0, self.device.wanted.number):
-            end = self.server.dial()
-            end.hold(held)
-            self.assertEqual(self.plans(end), [self.device.wanted.number])
-            end.hold(self.device.wanted.number)
-            self.assertEqual(self.plans(end), [])
-
-    def test_a_capture_of_a_device_that_refuses_its_plan(self) -> None:
-        """It is not asked again and again."""
-        end = self.server.dial()
-        end.hold(0)
-        (number,) = self.plans(end)
-        end.send(messages.plan_ok(number, 1))
-        self.captured(end)
-        self.assertEqual((self.plans(end), self.server.events()), ([], ["plan-refused"]))
 
     def test_a_report_is_stored_and_acknowledged_when_durable(self) -> None:
         """Not before."""
