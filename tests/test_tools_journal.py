@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smok_twisted.readings import BlockReport
 from smok_twisted.storage.journal.batches import encode
 from smok_twisted.storage.journal.segment import Entry
+from smok_twisted.tools import journal as tool
 
 from .journal_rig import opened, overwrite
 from .store_samples import batch_of, report
@@ -91,6 +92,19 @@ class Show(JournalCase):
         ran = self.smok("show")
         self.assertEqual((ran.code, ran.out), (2, ""))
         self.assertIn("journal does not exist: a daemon with", sentence(self, ran.err))
+
+
+class Installed(JournalCase):
+    def test_without_checksums(self):
+        """A plain installation has no journal to look at; each verb says what is missing, in one sentence."""
+        for verb in ("show", "verify", "retry"):
+            self.assertIn("journal does not exist", sentence(self, self.smok(verb).err))
+        self.fill(1)
+        self.patch(tool, "find_spec", lambda name: None)
+        for verb in ("show", "verify", "retry"):
+            ran = self.smok(verb)
+            self.assertEqual((ran.code, ran.out), (2, ""))
+            self.assertIn("pip install 'smok-twisted[cassandra]'", sentence(self, ran.err))
 
 
 class Verify(JournalCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +60,13 @@ def add_to(commands: Commands) -> None:
 
 def _show(tool: Tool) -> None:
     from ..clock import wall_clock_us
-    from .journal_aside import rows as aside_rows
 
     path, segments, reader = _journal(tool)
     if tool.args.entries:
         rows = list(_entry_rows(segments, reader, tool.args.first, tool.args.limit))
         return tool.output.rows({"entries": rows}, rows, _ENTRIES)
     rows = [_segment_row(reader, *one, wall_clock_us()) for one in _with_ends(segments, reader)]
-    aside = list(aside_rows(path))
+    aside = list(_aside_rows(path))
     tool.output.rows({"segments": rows, "quarantine": aside}, rows, _SEGMENTS)
     if aside and tool.output.form == "table":
         tool.output.line()
@@ -94,9 +94,10 @@ def _verify(tool: Tool) -> int:
 
 def _retry(tool: Tool) -> int:
     from .access import find_settings
-    from .journal_aside import brought_back
 
     path = _folder_of(find_settings(tool.args))
+    from .journal_aside import brought_back  # needs what ``_folder_of`` has looked for
+
     count, problems = brought_back(path)
     for problem in problems:
         tool.output.line(problem)
@@ -124,10 +125,11 @@ def _drain(tool: Tool) -> int:
 
 
 def _journal(tool: Tool) -> tuple[Path, list[Segment], Reader]:
-    from ..storage.journal.reader import Reader, survey
     from .access import find_settings
 
     path = _folder_of(find_settings(tool.args))
+    from ..storage.journal.reader import Reader, survey  # needs what ``_folder_of`` has looked for
+
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):
             return path, survey(path)[0], Reader()
@@ -141,7 +143,15 @@ def _folder_of(settings: Settings) -> Path:
             f'{path} does not exist: a daemon with [storage] kind = "cassandra" makes it; --data-dir or --config names'
             " another folder"
         )
+    if find_spec("google_crc32c") is None:
+        raise UserError("the journal's checksums need more than is installed: pip install 'smok-twisted[cassandra]'")
     return path
+
+
+def _aside_rows(path: Path) -> Iterator[dict[str, Any]]:
+    from .journal_aside import rows
+
+    return rows(path)
 
 
 def _with_ends(segments: list[Segment], reader: Reader) -> Iterator[tuple[Segment, int]]:
