@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -153,3 +154,19 @@ class Example(SynchronousTestCase):
         """docs/smok.toml has the whole section."""
         text = (Path(__file__).parent.parent / "docs" / "smok.toml").read_text("utf-8")
         self.assertEqual(set(tomllib.loads(text)["storage"]["cassandra"]), set(vars(Settings().storage.cassandra)))
+
+
+class PlainInstallation(SynchronousTestCase):
+    def test_without_the_extra(self):
+        """A daemon that is to use Cassandra ends with what to install, not with a missing module."""
+        code = (
+            "import sys; sys.modules.update(cassandra=None, google_crc32c=None)\n"
+            "from smok_twisted.errors import UserError\n"
+            "from smok_twisted.settings import Settings, Storage\n"
+            "from smok_twisted.storage import choice\n"
+            "try: choice.store_of(Settings(storage=Storage(kind='cassandra')), None)\n"
+            "except UserError as error: print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        told = "the Cassandra driver is not installed: pip install 'smok-twisted[cassandra]'\n"
+        self.assertEqual((done.stdout, done.stderr), (told, ""))

@@ -54,15 +54,16 @@ def store_of(settings: Settings, reactor: Any, host: Host | None = None) -> Stor
 
 
 def _cassandra(settings: Settings, reactor: Any, host: Host) -> Store:
+    from .cassandra.driver import require_driver
+
+    require_driver()  # before anything that needs it is imported
     from ..observe.requests import Requests
     from .cassandra.bridge import Bridge
-    from .cassandra.driver import require_driver
     from .cassandra.local import LocalStore
     from .cassandra.options import options_of
     from .cassandra.store import CassandraStore
     from .journal.journal import Journal
 
-    require_driver()
     data_dir = settings.daemon.data_dir
     requests = Requests(host.metrics)
     bridge = Bridge(options_of(settings.storage.cassandra), reactor, requests)

@@ -215,6 +215,7 @@ def require_driver() -> None:
     """Raises UserError when the driver is not installed. What it logs is for whoever asks for it."""
     try:
         import cassandra  # noqa: F401
+        import google_crc32c  # noqa: F401  # of the journal in front of it
     except ImportError:
         raise UserError("the Cassandra driver is not installed: pip install 'smok-twisted[cassandra]'") from None
     logger = logging.getLogger("cassandra")
